@@ -1,0 +1,81 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::domain::{
+    Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings,
+    StageTimings, TurnId, Usage,
+};
+
+/// Everything that can happen to the application.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The person did something.
+    Action(Action),
+    /// The store is open. `collection` is the one to show; `None` where it does not exist yet.
+    StoreOpened { store: String, name: String, collection: Option<CollectionInfo> },
+    /// The store can't be opened: nothing can be searched. The text says what to do.
+    StoreFailed(String),
+    /// The embedding model is being got or loaded. Sampled like an ingest's progress, a few times a second.
+    ModelProgress { snapshot: ProgressSnapshot, elapsed: Duration },
+    /// The embedding model is ready.
+    ModelReady { name: String, dim: usize },
+    /// There is no embedding model; keyword search still works. The text says what was tried and what to do.
+    ModelFailed(String),
+    /// Which model answers, as `provider: model`; `None` when sentences are quoted. `note` is worth telling once.
+    ChatModel { label: Option<String>, note: Option<String> },
+    /// Questions of earlier runs, oldest first.
+    History(Vec<String>),
+    /// Retrieval is done.
+    Retrieved { turn: TurnId, passages: Vec<Passage>, timings: StageTimings, notices: Vec<String> },
+    /// A piece of the answer.
+    Delta { turn: TurnId, text: String },
+    /// A piece of a reasoning model's thought.
+    Reasoning { turn: TurnId, text: String },
+    /// The answer ended.
+    Finished { turn: TurnId, finish: FinishReason, usage: Option<Usage>, timings: StageTimings },
+    /// The turn failed; the text says why and what to do.
+    TurnFailed { turn: TurnId, message: String },
+    /// The chunks around a passage, itself included, in order.
+    Neighbours { id: ChunkId, chunks: Vec<Chunk> },
+    /// An ingest's progress, a few times a second while it runs.
+    IngestProgress { job: JobId, snapshot: ProgressSnapshot, elapsed: Duration },
+    /// An ingest ended. `collection` is what it left.
+    IngestFinished { job: JobId, result: Result<IngestReport, String>, collection: Option<Arc<CollectionInfo>> },
+    /// Something to tell in the status line.
+    Notice(String),
+}
+
+/// What the runtime has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Retrieve, then answer.
+    Ask {
+        turn: TurnId,
+        question: String,
+        settings: SearchSettings,
+    },
+    CancelTurn(TurnId),
+    /// Index anew whatever the shown collection was made from; `force` also what has not changed.
+    StartIngest {
+        job: JobId,
+        force: bool,
+    },
+    CancelIngest(JobId),
+    /// Fetch the chunks around a passage.
+    LoadNeighbours(ChunkId),
+    /// Keep a question for the history of later runs.
+    Remember(String),
+    /// Try again to get the embedding model.
+    RetryModel,
+    /// Draw everything anew, whatever the terminal shows.
+    Redraw,
+    /// Ctrl-Z: give the terminal back to the shell until the person returns.
+    Suspend,
+    Quit,
+}
+
+/// Everything a person can do: the vocabulary of keys and help.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Submit,
+    Quit,
+}

@@ -1,0 +1,17 @@
+//! Plain data that every other module speaks in. No I/O, no clock, no library types beyond serde's.
+
+mod chunk;
+mod collection;
+mod progress;
+mod scores;
+mod source;
+mod turn;
+
+pub use chunk::{Chunk, ChunkId, Vector};
+pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Pooling};
+pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
+pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
+pub use source::{Chunker, SourceSpec};
+pub use turn::{
+    Answer, Citation, FinishReason, Message, Role, SearchSettings, StageTimings, Turn, TurnId, TurnState, Usage,
+};

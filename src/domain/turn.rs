@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fusion, Mode, Passage};
+
+/// Numbers the questions of one run of the program, from 1. Results carry it, so that a late result of a cancelled
+/// turn is told from one of the current turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TurnId(pub u64);
+
+/// What a search is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchSettings {
+    pub mode: Mode,
+    /// How many passages are wanted.
+    pub k: usize,
+    /// How many candidates each retriever gives to fusion.
+    pub candidates: usize,
+    pub fusion: Fusion,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self { mode: Mode::Hybrid, k: 5, candidates: 100, fusion: Fusion::default() }
+    }
+}
+
+/// How long each stage of a turn took; `None` for a stage that did not run (yet).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimings {
+    pub embed: Option<Duration>,
+    pub dense: Option<Duration>,
+    pub keyword: Option<Duration>,
+    pub fuse: Option<Duration>,
+    /// From the start of retrieval to its passages; the two searches run side by side.
+    pub retrieval: Option<Duration>,
+    /// Building the prompt.
+    pub prompt: Option<Duration>,
+    /// From sending the prompt to the first piece of the answer.
+    pub first_token: Option<Duration>,
+    /// From the first piece of the answer to its end.
+    pub generation: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// One message of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub role: Role,
+    pub content: String,
+}
+
+/// Tokens as the model's server counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model said it was done.
+    Stop,
+    /// The model's length limit cut it off.
+    Length,
+    /// The server named another reason, for example a content filter.
+    Other(String),
+    /// The stream ended without a reason: the answer is not complete.
+    EndedEarly,
+}
+
+impl FinishReason {
+    /// The name that the protocol uses.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Other(name) => name,
+            Self::EndedEarly => "ended_early",
+        }
+    }
+}
+
+/// `[n]` in an answer. `passage` is false where no passage of that number was given to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Citation {
+    pub number: u32,
+    pub passage: bool,
+}
+
+/// A whole answer with what is known of its making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub text: String,
+    pub model: String,
+    pub finish: FinishReason,
+    pub usage: Option<Usage>,
+    pub citations: Vec<Citation>,
+}
+
+/// Where a turn stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnState {
+    /// Waiting for something that is still being prepared, for example the first index.
+    Waiting,
+    Retrieving,
+    /// Passages are there, the model has not said anything yet.
+    Thinking,
+    Streaming,
+    Done(FinishReason),
+    /// Stopped by the user; the text so far is kept.
+    Stopped,
+    /// What went wrong, and on further lines what to do about it.
+    Failed(String),
+}
+
+impl TurnState {
+    pub fn is_running(&self) -> bool {
+        match self {
+            Self::Waiting | Self::Retrieving | Self::Thinking | Self::Streaming => true,
+            Self::Done(_) | Self::Stopped | Self::Failed(_) => false,
+        }
+    }
+}
+
+/// A question with everything that came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    pub id: TurnId,
+    pub question: String,
+    pub settings: SearchSettings,
+    /// The model that answers, or `None` when sentences of the passages are quoted instead.
+    pub model: Option<String>,
+    /// Best first; empty until retrieval is done.
+    pub passages: Vec<Passage>,
+    /// The answer so far, in Markdown.
+    pub answer: String,
+    /// What a reasoning model thought before and while answering, so far.
+    pub reasoning: String,
+    pub usage: Option<Usage>,
+    pub timings: StageTimings,
+    /// Things worth knowing about this turn, for example that keyword search alone was used, and why.
+    pub notices: Vec<String>,
+    pub state: TurnState,
+}

@@ -1,0 +1,17 @@
+//! askdocs: ask questions of your own documents, and see why it answered so. `ARCHITECTURE.md` shows the way around.
+
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod artifacts;
+pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod embed;
+pub mod rag;
+pub mod runtime;
+pub mod source;
+pub mod store;
+pub mod text;
+pub mod ui;

@@ -1,0 +1,92 @@
+use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A base character with more marks than this is abuse, not writing.
+const MAX_MARKS: usize = 8;
+
+/// Makes text that came from outside safe to write to a terminal.
+///
+/// Keeps line feeds; turns tabs into four spaces and CR LF into LF; drops every other control character (C0, DEL, C1),
+/// bidirectional controls, tag characters, and zero-width characters that could hide text (ZWJ and the variation
+/// selectors stay, emoji and several scripts need them); cuts a pile of combining marks to eight. Since every byte of
+/// an escape sequence's introducer is a control character, no sequence survives: its rest stays visible as plain text.
+pub fn sanitise(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|c| c == '\n' || is_plain(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        if cluster == "\r\n" {
+            out.push('\n');
+            continue;
+        }
+        for (i, c) in cluster.chars().filter(|c| !is_hostile(*c)).enumerate() {
+            match c {
+                '\t' => out.push_str("    "),
+                _ if i <= MAX_MARKS => out.push(c),
+                _ => {}
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// [`sanitise`], with every run of white space folded to one space: for titles, names and lists.
+pub fn one_line(text: &str) -> String {
+    sanitise(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Needs no look at its neighbours: printable ASCII, and letters and ideographs well away from marks and controls.
+fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{482}'
+        | '\u{2010}'..='\u{2027}' | '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{25ff}' | '\u{3041}'..='\u{3096}'
+        | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+}
+
+fn is_hostile(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        _ if c.is_control() => true,
+        // Soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul fillers, Mongolian vowel separator.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => true,
+        // Zero-width space and non-joiner, direction marks; the joiner U+200D stays.
+        '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' => true,
+        // Line and paragraph separators, bidirectional embeddings, overrides, isolates, invisible operators.
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        // Byte order mark, interlinear annotations, tag characters.
+        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_hides_or_reorders_gets_through() {
+        let cases = [
+            ("plain — ünïcode 漢字 🙂", "plain — ünïcode 漢字 🙂"),
+            ("a\x1b[31mred\x1b[0m", "a[31mred[0m"),
+            ("t\x1b]0;title\x07x", "t]0;titlex"),
+            ("\u{9b}2Jc1\u{85}", "2Jc1"),
+            ("back\x08\x08space\x7f", "backspace"),
+            ("one\r\ntwo\rthree\tfour", "one\ntwothree    four"),
+            ("user\u{202e}txt.exe", "usertxt.exe"),
+            ("a\u{200b}b\u{2060}c\u{feff}d\u{ad}e", "abcde"),
+            ("flag\u{e0067}\u{e007f}", "flag"),
+            ("👩\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "👩\u{200d}👩\u{200d}👧 ❤\u{fe0f}"),
+        ];
+        for (from, to) in cases {
+            assert_eq!(sanitise(from), to, "{from:?}");
+        }
+        let zalgo = format!("e{}x", "\u{301}".repeat(50));
+        assert_eq!(sanitise(&zalgo), format!("e{}x", "\u{301}".repeat(MAX_MARKS)));
+    }
+
+    #[test]
+    fn one_line_folds_white_space() {
+        assert_eq!(one_line("  a\n\tb \r\n c\x1b[K "), "a b c[K");
+    }
+}
