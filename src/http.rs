@@ -1,0 +1,31 @@
+//! The one way to make an HTTP client: the same TLS, name and time limits for every download and model server.
+
+use std::time::Duration;
+
+/// How long a connection may take to come about.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client builder with this program's TLS provider, user agent and connect timeout. Proxies are taken from the
+/// environment. There is no limit on a whole request: streams last as long as they give something.
+pub fn client() -> reqwest::ClientBuilder {
+    // Fails only when a provider is set already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("askdocs/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+}
+
+/// An error with all its causes, as one line: the outermost alone ("error sending request") tells nothing.
+pub fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
