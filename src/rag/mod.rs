@@ -1,1 +1,51 @@
-//! Placeholder while the floors are built.
+//! Retrieval-augmented generation itself: ingest, retrieve, ask. It works through the traits [`VectorStore`],
+//! [`Embedder`] and [`ChatModel`] and knows no engine, model or screen.
+//!
+//! [`VectorStore`]: crate::store::VectorStore
+//! [`Embedder`]: crate::embed::Embedder
+//! [`ChatModel`]: crate::chat::ChatModel
+
+mod ask;
+mod extractive;
+mod fuse;
+mod ingest;
+mod prompt;
+mod retrieve;
+
+pub use ask::{Ask, AskEvent, ask};
+pub use extractive::LABEL as EXTRACTIVE_LABEL;
+pub use fuse::fuse;
+pub use ingest::{IngestJob, ingest};
+pub use prompt::{Templates, citations};
+pub use retrieve::{Retrieval, retrieve};
+
+use crate::{chat::ChatError, embed::EmbedError, source::SourceError, store::StoreError};
+
+/// Why a question could not be answered or a source not be indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum RagError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(
+        "dense search needs an embedding model, and none is loaded; hint: `--mode keyword` works without one, `askdocs doctor` says what is missing"
+    )]
+    NoModel,
+    #[error(
+        "collection {collection:?} has no vectors; hint: `askdocs ingest --collection {collection}` embeds it once a model is there, `--mode keyword` works now"
+    )]
+    NoVectors { collection: String },
+    #[error("collection {collection:?} is empty; hint: `askdocs ingest PATH --collection {collection}` fills it")]
+    Empty { collection: String },
+    #[error("collection {collection:?} does not know what it was made from; hint: name the files or folders")]
+    NoSources { collection: String },
+    #[error("a worker stopped unexpectedly: {0}")]
+    Worker(String),
+    #[error("interrupted")]
+    Interrupted,
+}

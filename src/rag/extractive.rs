@@ -1,0 +1,218 @@
+//! The answer where no model is configured: the passages' sentences nearest to the question, quoted to the letter.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::RagError;
+use crate::{
+    domain::Passage,
+    embed::{Embedder, Role},
+};
+
+/// The name that stands where a model's name would.
+pub const LABEL: &str = "quoted from the passages (no model configured)";
+
+/// Most sentences that are quoted.
+const MOST: usize = 4;
+/// Most sentences that are compared: a bound on the time it takes.
+const CANDIDATES: usize = 48;
+/// A sentence is quoted only when its score is at least this part of the best one's.
+const NEAR: f32 = 0.72;
+/// How much a sentence gains by standing in the first passage; the last gains nothing.
+const PASSAGE_PRIOR: f32 = 0.15;
+
+/// A sentence of a passage.
+#[derive(Clone, Debug, PartialEq)]
+struct Sentence {
+    text: String,
+    /// Rank of its passage.
+    passage: u32,
+}
+
+/// The answer as Markdown: quoted sentences in the order of their passages, each with its citation.
+///
+/// # Errors
+/// When the embedding model fails.
+pub async fn answer(
+    embedder: Option<&Arc<dyn Embedder>>,
+    passages: &[Passage],
+    question: &str,
+) -> Result<String, RagError> {
+    if passages.is_empty() {
+        return Ok("No passage of this collection matches the question.".to_owned());
+    }
+    let sentences: Vec<Sentence> = passages.iter().flat_map(sentences).take(CANDIDATES).collect();
+    if sentences.is_empty() {
+        return Ok("The passages found hold no sentences to quote; read them beside this answer.".to_owned());
+    }
+    let likeness = match embedder {
+        Some(embedder) => by_meaning(Arc::clone(embedder), &sentences, question).await?,
+        None => by_words(&sentences, question),
+    };
+    let ranks = passages.len() as f32;
+    let scores: Vec<f32> = likeness
+        .iter()
+        .zip(&sentences)
+        .map(|(score, sentence)| score + PASSAGE_PRIOR * (1.0 - sentence.passage as f32 / ranks))
+        .collect();
+    let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut chosen: Vec<usize> = (0..sentences.len()).filter(|&i| scores[i] >= best * NEAR).collect();
+    chosen.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    chosen.truncate(MOST);
+    chosen.sort_unstable();
+    let quotes: Vec<String> =
+        chosen.iter().map(|&i| format!("> {} [{}]", sentences[i].text, sentences[i].passage)).collect();
+    Ok(quotes.join("\n\n"))
+}
+
+/// Cosine of each sentence with the question.
+async fn by_meaning(embedder: Arc<dyn Embedder>, sentences: &[Sentence], question: &str) -> Result<Vec<f32>, RagError> {
+    let mut texts: Vec<String> = vec![question.to_owned()];
+    texts.extend(sentences.iter().map(|sentence| sentence.text.clone()));
+    let vectors = tokio::task::spawn_blocking(move || {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        embedder.embed(Role::Query, &texts)
+    })
+    .await
+    .map_err(|error| RagError::Worker(error.to_string()))??;
+    let Some((question, rest)) = vectors.split_first() else { return Ok(vec![0.0; sentences.len()]) };
+    Ok(rest.iter().map(|vector| vector.iter().zip(question).map(|(a, b)| a * b).sum()).collect())
+}
+
+/// The part of the question's words that a sentence has, each word weighing more the fewer sentences have it; 0 to 1.
+fn by_words(sentences: &[Sentence], question: &str) -> Vec<f32> {
+    let words = |text: &str| text.unicode_words().map(str::to_lowercase).collect::<HashSet<String>>();
+    let of_sentences: Vec<HashSet<String>> = sentences.iter().map(|sentence| words(&sentence.text)).collect();
+    let total = sentences.len() as f32;
+    let weights: HashMap<String, f32> = words(question)
+        .into_iter()
+        .map(|word| {
+            let having = of_sentences.iter().filter(|of| of.contains(&word)).count() as f32;
+            // Robertson and Sparck Jones' weight, as in BM25.
+            let weight = ((total - having + 0.5) / (having + 0.5)).ln_1p();
+            (word, weight)
+        })
+        .collect();
+    let sum: f32 = weights.values().sum::<f32>().max(f32::EPSILON);
+    of_sentences
+        .iter()
+        .map(|of| weights.iter().filter(|(word, _)| of.contains(*word)).map(|(_, weight)| weight).sum::<f32>() / sum)
+        .collect()
+}
+
+/// The prose sentences of a passage: no headings, fences, tables, list marks or rules.
+fn sentences(passage: &Passage) -> Vec<Sentence> {
+    let mut paragraphs: Vec<String> = vec![String::new()];
+    let mut fenced = false;
+    for line in passage.chunk.text.lines() {
+        let line = line.trim();
+        if line.starts_with("```") || line.starts_with("~~~") {
+            fenced = !fenced;
+            paragraphs.push(String::new());
+            continue;
+        }
+        let no_prose = fenced
+            || line.is_empty()
+            || line.starts_with(['#', '|', '<', '='])
+            || line.chars().all(|c| !c.is_alphanumeric())
+            || passage.chunk.heading.iter().any(|heading| heading == line);
+        if no_prose {
+            paragraphs.push(String::new());
+            continue;
+        }
+        let bare = line.trim_start_matches(['-', '*', '+', '>']).trim_start();
+        let numbered = bare.split_once(". ").filter(|(n, _)| n.len() <= 3 && n.bytes().all(|b| b.is_ascii_digit()));
+        let is_item =
+            bare.len() < line.len() && !line.starts_with("**") && !line.starts_with('*') || numbered.is_some();
+        let text = if is_item { numbered.map_or(bare, |(_, rest)| rest) } else { line };
+        if is_item {
+            paragraphs.push(String::new());
+        }
+        if let Some(paragraph) = paragraphs.last_mut() {
+            if !paragraph.is_empty() {
+                paragraph.push(' ');
+            }
+            paragraph.push_str(text);
+        }
+    }
+    paragraphs
+        .iter()
+        .flat_map(|paragraph| split(paragraph))
+        .filter(|text| text.unicode_words().count() >= 4)
+        .map(|text| Sentence { text, passage: passage.rank })
+        .collect()
+}
+
+/// Sentences by Unicode's rules, with those put together again that end within an abbreviation or a link.
+fn split(paragraph: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for part in paragraph.split_sentence_bounds() {
+        let continues = out.last().is_some_and(|last| {
+            let open = |a, b| last.matches(a).count() > last.matches(b).count();
+            let tail = last.trim_end();
+            ["e.g.", "i.e.", "etc.", "vs.", "cf."].iter().any(|s| tail.ends_with(s))
+                || open('(', ')')
+                || open('[', ']')
+                || last.matches('`').count() % 2 == 1
+        });
+        match out.last_mut() {
+            Some(last) if continues => last.push_str(part),
+            _ => out.push(part.to_owned()),
+        }
+    }
+    out.into_iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Chunk, ChunkId, Metric, Scores};
+
+    fn passage(rank: u32, text: &str) -> Passage {
+        let chunk = Chunk {
+            id: ChunkId::from_key(i64::from(rank)).unwrap(),
+            document: "a.md".into(),
+            ordinal: rank,
+            heading: vec!["Storage".into()],
+            lines: (1, 1),
+            bytes: 0..text.len(),
+            text: text.into(),
+            tokens: 1,
+        };
+        Passage { rank, chunk, scores: Scores::none(Metric::Ip) }
+    }
+
+    #[test]
+    fn only_prose_is_quoted() {
+        let text = "# Storage\n\nData is kept on disk (e.g. in logs). It survives a crash.\n\n```sh\nrm -rf this is code not prose\n```\n| a | b |\n- first item of the list\n2. second item stands alone\n";
+        let found: Vec<String> = sentences(&passage(1, text)).into_iter().map(|s| s.text).collect();
+        assert_eq!(
+            found,
+            [
+                "Data is kept on disk (e.g. in logs).",
+                "It survives a crash.",
+                "first item of the list",
+                "second item stands alone"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_model_the_sentence_with_the_rarer_words_comes_first() {
+        let passages = [
+            passage(1, "The store holds the data of users. The weather is fine today."),
+            passage(2, "The etcd service holds the metadata of the store. The cat sleeps all day."),
+        ];
+        let answer = answer(None, &passages, "where is etcd metadata?").await.unwrap();
+        assert_eq!(answer, "> The etcd service holds the metadata of the store. [2]");
+    }
+
+    #[tokio::test]
+    async fn nothing_found_is_said() {
+        assert!(answer(None, &[], "x").await.unwrap().starts_with("No passage"));
+    }
+}
