@@ -10,8 +10,11 @@ use crate::domain::{
 pub enum Event {
     /// The person did something.
     Action(Action),
-    /// The store is open. `collection` is the one to show; `None` where it does not exist yet.
-    StoreOpened { store: String, name: String, collection: Option<CollectionInfo> },
+    /// The store is open. `collection` is the one to show; `None` where it does not exist yet. `index`: it is to be
+    /// indexed right away.
+    StoreOpened { store: String, name: String, collection: Option<CollectionInfo>, index: bool },
+    /// The shown collection holds something else now; what could not be answered before may be now.
+    CollectionChanged(Arc<CollectionInfo>),
     /// The store can't be opened: nothing can be searched. The text says what to do.
     StoreFailed(String),
     /// The embedding model is being got or loaded. Sampled like an ingest's progress, a few times a second.

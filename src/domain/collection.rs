@@ -66,7 +66,7 @@ pub struct DocumentRecord {
     pub location: String,
     /// Key of the [`SourceSpec`] it came with.
     pub source: String,
-    /// sha256 of its bytes followed by its chunker's version, in hexadecimal: equal means nothing to do.
+    /// sha256 of its bytes in hexadecimal, a space, and its chunker's version: equal means nothing to do.
     pub content: String,
     /// Length in bytes.
     pub size: u64,
@@ -91,4 +91,11 @@ pub struct CollectionInfo {
     pub bytes: Option<u64>,
     /// What it was made from, in the order of addition.
     pub sources: Vec<SourceSpec>,
+}
+
+impl CollectionInfo {
+    /// The collection that the built-in handbook is indexed into.
+    pub const HANDBOOK: &'static str = "handbook";
+    /// The collection that a person's documents go to where none is named.
+    pub const DEFAULT: &'static str = "docs";
 }

@@ -260,7 +260,8 @@ fn read_all(
         let usable = record.as_ref().filter(|r| !plan.force && (r.embedded || !plan.embed));
         let same_file = |r: &&DocumentRecord| {
             let unmoved = r.location == entry.location && r.source == plan.source && r.size == entry.size;
-            unmoved && r.modified_ns.is_some() && r.modified_ns == entry.modified_ns && r.content.ends_with(&version)
+            let same_chunker = r.content.split_once(' ').is_some_and(|(_, chunker)| chunker == version);
+            unmoved && same_chunker && r.modified_ns.is_some() && r.modified_ns == entry.modified_ns
         };
         if let Some(record) = usable.filter(same_file) {
             unchanged += 1;
@@ -283,7 +284,7 @@ fn read_all(
             name: entry.name,
             location: entry.location,
             source: plan.source.clone(),
-            content: format!("{} {version}", document.sha256),
+            content: document.content(&version),
             size: entry.size,
             modified_ns: entry.modified_ns,
             passages: 0,

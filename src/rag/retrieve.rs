@@ -37,7 +37,8 @@ pub async fn retrieve(
     let start = Instant::now();
     let mut timings = StageTimings::default();
     let mut notices = Vec::new();
-    let (mode, embedder) = effective_mode(settings.mode, embedder, collection, &mut notices)?;
+    let mode = effective_mode(settings.mode, embedder, collection, &mut notices)?;
+    let embedder = embedder.filter(|_| mode.uses_dense());
     let limit = settings.candidates.max(settings.k);
     let name = collection.name.as_str();
 
@@ -94,33 +95,31 @@ fn single(hits: &[Hit], scores: impl Fn(&Hit, u32) -> Scores) -> Vec<(ChunkId, S
     hits.iter().zip(1..).map(|(hit, rank)| (hit.id, scores(hit, rank))).collect()
 }
 
-/// The mode that can be had, with the embedder if it takes part.
-fn effective_mode<'a>(
+/// The mode that can be had with this model and collection.
+fn effective_mode(
     wanted: Mode,
-    embedder: Option<&'a Arc<dyn Embedder>>,
+    embedder: Option<&Arc<dyn Embedder>>,
     collection: &CollectionInfo,
     notices: &mut Vec<String>,
-) -> Result<(Mode, Option<&'a Arc<dyn Embedder>>), RagError> {
+) -> Result<Mode, RagError> {
     if wanted == Mode::Keyword {
-        return Ok((Mode::Keyword, None));
+        return Ok(wanted);
     }
-    match (&collection.fingerprint, embedder) {
+    let missing = match (&collection.fingerprint, embedder) {
         (Some(held), Some(embedder)) => {
             held.check(embedder.fingerprint())
                 .map_err(|mismatch| StoreError::WrongModel { collection: collection.name.clone(), mismatch })?;
-            Ok((wanted, Some(embedder)))
+            return Ok(wanted);
         }
-        (_, None) if wanted == Mode::Dense => Err(RagError::NoModel),
-        (None, Some(_)) if wanted == Mode::Dense => Err(RagError::NoVectors { collection: collection.name.clone() }),
-        (_, None) => {
-            notices.push("no embedding model is loaded: keyword search only".to_owned());
-            Ok((Mode::Keyword, None))
+        (_, None) if wanted == Mode::Dense => return Err(RagError::NoModel),
+        (None, Some(_)) if wanted == Mode::Dense => {
+            return Err(RagError::NoVectors { collection: collection.name.clone() });
         }
-        (None, Some(_)) => {
-            notices.push("this collection has no vectors yet: keyword search only; re-indexing embeds it".to_owned());
-            Ok((Mode::Keyword, None))
-        }
-    }
+        (_, None) => "no embedding model is loaded: keyword search only",
+        (None, Some(_)) => "this collection has no vectors yet: keyword search only; re-indexing embeds it",
+    };
+    notices.push(missing.to_owned());
+    Ok(Mode::Keyword)
 }
 
 async fn embed_query(embedder: Arc<dyn Embedder>, question: String) -> Result<Vec<f32>, RagError> {

@@ -21,6 +21,11 @@ pub struct Document {
     pub text: String,
     pub sha256: String,
 }
+impl Document {
+    pub fn content(&self, version: &str) -> String {
+        format!("{} {version}", self.sha256)
+    }
+}
 pub struct Scan {
     pub entries: Vec<Entry>,
     pub skipped: Vec<Skip>,

@@ -1,0 +1,371 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Setup, history};
+use crate::{
+    app::{Effect, Event},
+    chat::ChatModel,
+    domain::{Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Progress, SearchSettings, SourceSpec, TurnId},
+    embed::Embedder,
+    rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
+    source,
+    store::VectorStore,
+};
+
+/// How long a question waits for the model before keyword search answers alone: enough for loading, not for a download.
+const MODEL_PATIENCE: Duration = Duration::from_secs(3);
+/// How long quitting waits for tasks that were told to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Gets and loads the embedding model.
+pub type Preparing = Arc<
+    dyn Fn(Arc<Progress>, CancellationToken) -> BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> + Send + Sync,
+>;
+
+/// An open store, and which of its collections to show.
+#[derive(Clone)]
+pub struct Opened {
+    pub store: Arc<dyn VectorStore>,
+    pub collection: String,
+}
+
+/// Where the embedding model stands.
+#[derive(Clone)]
+enum Model {
+    Pending,
+    Ready(Arc<dyn Embedder>),
+    Missing,
+}
+
+/// Work whose progress is sampled.
+struct Watched {
+    progress: Arc<Progress>,
+    started: Instant,
+    cancel: CancellationToken,
+}
+
+impl Watched {
+    fn new(parent: &CancellationToken) -> Self {
+        Self { progress: Arc::default(), started: Instant::now(), cancel: parent.child_token() }
+    }
+}
+
+/// Carries out effects as tasks; all of them end with [`Effects::stop`].
+pub struct Effects {
+    shared: Arc<Shared>,
+    turn: Option<(TurnId, CancellationToken)>,
+    job: Option<(JobId, Watched)>,
+    model: Option<Watched>,
+}
+
+/// What tasks need.
+struct Shared {
+    events: mpsc::Sender<Event>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    opened: watch::Sender<Option<Opened>>,
+    model: watch::Sender<Model>,
+    prepare_model: Preparing,
+    chat: Option<Arc<dyn ChatModel>>,
+    templates: Templates,
+    history_file: PathBuf,
+}
+
+impl Effects {
+    /// Begins what the application needs from the start: the store, the model, and the handbook's index.
+    pub fn start(setup: Setup, events: mpsc::Sender<Event>) -> Self {
+        let label = setup.chat.as_ref().map(|chat| chat.label());
+        let shared = Arc::new(Shared {
+            events,
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            opened: watch::Sender::new(None),
+            model: watch::Sender::new(Model::Pending),
+            prepare_model: setup.prepare_model,
+            chat: setup.chat,
+            templates: setup.templates,
+            history_file: setup.history_file,
+        });
+        let mut effects = Self { shared: Arc::clone(&shared), turn: None, job: None, model: None };
+        let note = setup.chat_note;
+        let open = setup.open;
+        effects.spawn(async move |shared| {
+            shared.send(Event::ChatModel { label, note }).await;
+            let file = shared.history_file.clone();
+            if let Ok(questions) = tokio::task::spawn_blocking(move || history::load(&file)).await {
+                shared.send(Event::History(questions)).await;
+            }
+            match open().await {
+                Ok(opened) => shared.show_opened(opened).await,
+                Err(error) => shared.send(Event::StoreFailed(format!("{error:#}"))).await,
+            }
+        });
+        effects.prepare_model();
+        effects
+    }
+
+    /// Whether there is anything to sample.
+    pub fn has_work(&self) -> bool {
+        self.job.as_ref().map(|(_, watched)| watched).into_iter().chain(&self.model).any(|w| !w.cancel.is_cancelled())
+    }
+
+    /// The progress of what is running.
+    pub fn sample(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.model.take_if(|watched| watched.cancel.is_cancelled());
+        if let Some(watched) = &self.model {
+            let (snapshot, elapsed) = (watched.progress.snapshot(), watched.started.elapsed());
+            events.push(Event::ModelProgress { snapshot, elapsed });
+        }
+        if let Some((job, watched)) = &self.job
+            && !watched.cancel.is_cancelled()
+        {
+            let (snapshot, elapsed) = (watched.progress.snapshot(), watched.started.elapsed());
+            events.push(Event::IngestProgress { job: *job, snapshot, elapsed });
+        }
+        events
+    }
+
+    pub fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask { turn, question, settings } => {
+                let cancel = self.shared.cancel.child_token();
+                self.turn = Some((turn, cancel.clone()));
+                self.spawn(async move |shared| {
+                    let asked = shared.ask(turn, &question, settings);
+                    if let Some(Err(error)) = cancel.run_until_cancelled(asked).await {
+                        shared.send(Event::TurnFailed { turn, message: error.to_string() }).await;
+                    }
+                });
+            }
+            Effect::CancelTurn(turn) => {
+                if let Some((_, cancel)) = self.turn.take_if(|(running, _)| *running == turn) {
+                    cancel.cancel();
+                }
+            }
+            Effect::StartIngest { job, force } => {
+                let watched = Watched::new(&self.shared.cancel);
+                let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
+                self.job = Some((job, watched));
+                self.spawn(async move |shared| {
+                    let result = shared.reindex(force, &progress, &cancel).await;
+                    // From here on there is nothing to sample.
+                    cancel.cancel();
+                    let (result, collection) = match result {
+                        Ok((report, collection)) => (Ok(report), collection.map(Arc::new)),
+                        Err(error) => (Err(error.to_string()), None),
+                    };
+                    shared.send(Event::IngestFinished { job, result, collection }).await;
+                });
+            }
+            Effect::CancelIngest(job) => {
+                if let Some((running, watched)) = &self.job
+                    && *running == job
+                {
+                    watched.cancel.cancel();
+                }
+            }
+            Effect::LoadNeighbours(id) => self.spawn(async move |shared| {
+                if let Some(chunks) = shared.neighbours(id).await {
+                    shared.send(Event::Neighbours { id, chunks }).await;
+                }
+            }),
+            Effect::Remember(question) => self.spawn(async move |shared| {
+                let file = shared.history_file.clone();
+                let kept = tokio::task::spawn_blocking(move || history::remember(&file, &question)).await;
+                if let Ok(Err(error)) = kept {
+                    tracing::warn!("the question was not kept for later: {error}");
+                }
+            }),
+            Effect::RetryModel => self.prepare_model(),
+            // The loop has the terminal and does these itself.
+            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    /// Tells every task to end and waits until they have.
+    pub async fn stop(self) {
+        self.shared.cancel.cancel();
+        self.shared.tasks.close();
+        if timeout(STOP_PATIENCE, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("some work did not end within {STOP_PATIENCE:?}");
+        }
+    }
+
+    fn spawn<F>(&self, task: impl FnOnce(Arc<Shared>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.shared.tasks.spawn(task(Arc::clone(&self.shared)));
+    }
+
+    fn prepare_model(&mut self) {
+        let watched = Watched::new(&self.shared.cancel);
+        let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
+        self.model = Some(watched);
+        self.shared.model.send_replace(Model::Pending);
+        self.spawn(async move |shared| {
+            let prepared = (shared.prepare_model)(progress, cancel.clone()).await;
+            let stopping = cancel.is_cancelled();
+            cancel.cancel();
+            match prepared {
+                Ok(embedder) => {
+                    let (name, dim) = (embedder.fingerprint().model.clone(), embedder.fingerprint().dim);
+                    shared.model.send_replace(Model::Ready(embedder));
+                    shared.send(Event::ModelReady { name, dim }).await;
+                }
+                Err(error) => {
+                    shared.model.send_replace(Model::Missing);
+                    if !stopping {
+                        shared.send(Event::ModelFailed(format!("{error:#}"))).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Shared {
+    /// A full queue makes the sender wait; a closed one means that the application is gone.
+    async fn send(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    async fn show_opened(&self, opened: Opened) {
+        let (store, name) = (opened.store.describe(), opened.collection.clone());
+        let shown = async {
+            let collection = opened.store.collection(&name).await?;
+            Ok::<_, RagError>((collection, needs_index(&opened).await?))
+        };
+        match shown.await {
+            Ok((collection, index)) => {
+                self.opened.send_replace(Some(opened));
+                self.send(Event::StoreOpened { store, name, collection, index }).await;
+            }
+            Err(error) => self.send(Event::StoreFailed(error.to_string())).await,
+        }
+    }
+
+    /// The store, once it is open.
+    async fn opened(&self) -> Result<Opened, RagError> {
+        let mut opened = self.opened.subscribe();
+        let opened = opened.wait_for(Option::is_some).await.map_err(|_| RagError::Interrupted)?;
+        opened.clone().ok_or(RagError::Interrupted)
+    }
+
+    /// The model, if it is ready or becomes so within `patience`.
+    async fn model(&self, patience: Option<Duration>) -> Model {
+        let mut model = self.model.subscribe();
+        let ready = async { model.wait_for(|model| !matches!(model, Model::Pending)).await.map(|m| m.clone()) };
+        let waited = match patience {
+            None => ready.await.ok(),
+            Some(patience) => timeout(patience, ready).await.ok().and_then(Result::ok),
+        };
+        waited.unwrap_or(Model::Pending)
+    }
+
+    async fn ask(&self, turn: TurnId, question: &str, settings: SearchSettings) -> Result<(), RagError> {
+        let Opened { store, collection: name } = self.opened().await?;
+        let model = if settings.mode.uses_dense() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
+        let (embedder, note) = match model {
+            Model::Ready(embedder) => (Some(embedder), None),
+            Model::Missing => (None, None),
+            Model::Pending => (None, Some("the embedding model is still being prepared; ask again later for more")),
+        };
+        let collection = store.collection(&name).await?.filter(|info| info.passages > 0);
+        let collection = collection.ok_or_else(|| RagError::Empty { collection: name.clone() })?;
+        let (sender, mut answer) = mpsc::channel(64);
+        let asked = Ask {
+            store: store.as_ref(),
+            embedder: embedder.as_ref(),
+            model: self.chat.as_ref(),
+            templates: &self.templates,
+            collection: &collection,
+        };
+        let forward = async {
+            while let Some(event) = answer.recv().await {
+                let event = match event {
+                    AskEvent::Retrieved(found) => {
+                        let mut notices = found.notices;
+                        notices.extend(note.map(str::to_owned));
+                        Event::Retrieved { turn, passages: found.passages, timings: found.timings, notices }
+                    }
+                    AskEvent::Text(text) => Event::Delta { turn, text },
+                    AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
+                    AskEvent::Finished { finish, usage, timings } => Event::Finished { turn, finish, usage, timings },
+                };
+                self.send(event).await;
+            }
+        };
+        let (asked, ()) = tokio::join!(rag::ask(asked, question, &settings, sender), forward);
+        asked
+    }
+
+    /// Indexes anew whatever the shown collection was made from.
+    async fn reindex(
+        &self,
+        force: bool,
+        progress: &Arc<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<(IngestReport, Option<CollectionInfo>), RagError> {
+        let Opened { store, collection } = self.opened().await?;
+        let is_handbook = collection == CollectionInfo::HANDBOOK;
+        let sources = if is_handbook { vec![SourceSpec::handbook()] } else { Vec::new() };
+        let mut job =
+            IngestJob { store: Arc::clone(&store), embedder: None, collection: collection.clone(), sources, force };
+        let empty = store.collection(&collection).await?.is_none_or(|info| info.passages == 0);
+        if is_handbook && empty && matches!(*self.model.borrow(), Model::Pending) {
+            // The handbook is small: it answers by keywords within a moment, while the model is still on its way.
+            rag::ingest(&job, &Arc::default(), cancel).await?;
+            if let Some(info) = store.collection(&collection).await? {
+                self.send(Event::CollectionChanged(Arc::new(info))).await;
+            }
+        }
+        let model = cancel.run_until_cancelled(self.model(None)).await;
+        job.embedder = match model {
+            Some(Model::Ready(embedder)) => Some(embedder),
+            Some(Model::Missing | Model::Pending) => None,
+            None => return Err(RagError::Interrupted),
+        };
+        let report = rag::ingest(&job, progress, cancel).await?;
+        Ok((report, store.collection(&collection).await?))
+    }
+
+    async fn neighbours(&self, id: ChunkId) -> Option<Vec<Chunk>> {
+        let opened = self.opened().await.ok()?;
+        match opened.store.neighbours(&opened.collection, id, 1, 1).await {
+            Ok(chunks) => Some(chunks),
+            Err(error) => {
+                tracing::warn!("the text around a passage could not be read: {error}");
+                None
+            }
+        }
+    }
+}
+
+/// Whether the shown collection is the handbook and does not hold this program's pages with their vectors.
+async fn needs_index(opened: &Opened) -> Result<bool, RagError> {
+    if opened.collection != CollectionInfo::HANDBOOK {
+        return Ok(false);
+    }
+    if opened.store.collection(&opened.collection).await?.is_none() {
+        return Ok(true);
+    }
+    let held = opened.store.documents(&opened.collection).await?;
+    let spec = SourceSpec::handbook();
+    let pages = source::scan(&spec, &Progress::default(), &CancellationToken::new()).await?.entries;
+    let version = spec.chunker.version();
+    Ok(pages.len() != held.len()
+        || pages.iter().any(|page| {
+            let content = page.read().map(|document| document.content(&version));
+            !held
+                .iter()
+                .any(|record| record.embedded && record.name == page.name && Ok(&record.content) == content.as_ref())
+        }))
+}

@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Between two frames that no key asked for: 30 a second.
+const STREAMING: Duration = Duration::from_millis(33);
+/// Between two frames that keys asked for: a held key or a paste does not draw every character.
+const TYPING: Duration = Duration::from_millis(8);
+
+/// Decides when to draw: only when something asked for it, soon after a key, at most 30 times a second otherwise. It
+/// has no clock of its own.
+#[derive(Debug, Default)]
+pub struct FrameLimiter {
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl FrameLimiter {
+    /// Something changed by itself, for example a piece of an answer came.
+    pub fn ask(&mut self, now: Instant) {
+        self.ask_within(now, STREAMING);
+    }
+
+    /// A person did something and waits for it to show.
+    pub fn ask_now(&mut self, now: Instant) {
+        self.ask_within(now, TYPING);
+    }
+
+    fn ask_within(&mut self, now: Instant, interval: Duration) {
+        let earliest = self.last.map_or(now, |last| (last + interval).max(now));
+        self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
+    }
+
+    /// When the next frame is to be drawn; `None` while nothing asks for one.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    pub fn drawn(&mut self, now: Instant) {
+        (self.last, self.due) = (Some(now), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_are_coalesced_and_keys_are_not_kept_waiting() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut frames = FrameLimiter::default();
+        assert_eq!(frames.due(), None, "idle costs nothing");
+        frames.ask(at(0));
+        assert!(frames.is_due(at(0)), "the first frame is drawn at once");
+        frames.drawn(at(0));
+        for ms in 1..20 {
+            frames.ask(at(ms));
+        }
+        assert_eq!(frames.due(), Some(at(33)));
+        frames.ask_now(at(20));
+        assert_eq!(frames.due(), Some(at(20)), "a key overtakes the stream");
+        frames.drawn(at(20));
+        frames.ask_now(at(21));
+        assert_eq!(frames.due(), Some(at(28)));
+        frames.drawn(at(28));
+        assert_eq!(frames.due(), None);
+    }
+}
