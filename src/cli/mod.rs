@@ -1,1 +1,98 @@
-//! Placeholder while the floors are built.
+//! The command line: arguments, wiring, output. The only place that names concrete engines and models.
+
+mod args;
+mod ask;
+mod collections;
+mod configuration;
+mod doctor;
+mod ingest;
+mod open;
+mod output;
+mod progress;
+mod search;
+mod wire;
+
+use std::{io, process::ExitCode};
+
+use args::{Args, Command};
+use clap::Parser;
+use output::Output;
+use tokio_util::sync::CancellationToken;
+use wire::Wiring;
+
+use crate::config::ConfigError;
+
+/// How a command ended, short of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Something was skipped.
+    Partly,
+    Interrupted,
+}
+
+/// The arguments or the configuration make no sense: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Parses the arguments, runs the command, prints its error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
+/// 3 done in part, 130 interrupted.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let output = Output::new(&args);
+    match run(args, &output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Partly) => ExitCode::from(3),
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        // Whoever read our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            let usage = error.is::<UsageError>() || error.is::<ConfigError>();
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
+    match &args.command {
+        // These work without a valid configuration.
+        Some(Command::Config { command }) => return configuration::run(command, &args, output),
+        Some(Command::Completions { shell }) => return configuration::completions(*shell),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        if let Some(Command::Doctor(options)) = &args.command {
+            return doctor::run(&args, options, output).await;
+        }
+        let wiring = Wiring::new(&args)?;
+        let Some(command) = args.command else { return open::run(wiring).await };
+        // The application has Ctrl-C as a key; everywhere else it cancels.
+        let cancel = CancellationToken::new();
+        let interrupt = cancel.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.cancel();
+            }
+        });
+        match command {
+            Command::Ingest(options) => ingest::run(&wiring, options, output, &cancel).await,
+            Command::Search(options) => search::run(&wiring, &options, output, &cancel).await,
+            Command::Ask(options) => ask::run(&wiring, &options, output, &cancel).await,
+            Command::Collections { command } => collections::run(&wiring, command, output).await,
+            Command::Config { .. } | Command::Completions { .. } | Command::Doctor(_) => Ok(Outcome::Done),
+        }
+    });
+    // A thread that still runs a model must not keep an interrupted program alive.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

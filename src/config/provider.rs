@@ -57,8 +57,8 @@ pub struct Llm {
     pub temperature: Option<f32>,
     /// Most tokens that an answer may have; the server's own limit when `None`.
     pub max_tokens: Option<u32>,
-    /// How long the first byte of an answer may take: local servers load their model first.
-    pub first_byte_timeout: Duration,
+    /// How long the first token of an answer may take: local servers load their model first.
+    pub first_token_timeout: Duration,
     /// How long the stream may give nothing at all between two bytes.
     pub idle_timeout: Duration,
 }
@@ -102,7 +102,7 @@ impl Llm {
                 Some(0) => return Err(("llm.max_tokens", "0 leaves no room for an answer".to_owned())),
                 n => n,
             },
-            first_byte_timeout: seconds("llm.first_byte_timeout_s", raw.first_byte_timeout_s, 300)?,
+            first_token_timeout: seconds("llm.first_token_timeout_s", raw.first_token_timeout_s, 300)?,
             idle_timeout: seconds("llm.idle_timeout_s", raw.idle_timeout_s, 60)?,
         }))
     }

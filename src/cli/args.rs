@@ -1,0 +1,154 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::domain::{Chunker, Mode};
+
+/// Ask questions of your own documents, and see why it answered so.
+///
+/// Without a command it opens the application.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = false)]
+pub struct Args {
+    /// Use this collection [default: "docs" when there is one, else the built-in handbook]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Where collections are kept: "embedded"
+    #[arg(long, global = true, value_name = "URI")]
+    pub store: Option<String>,
+    /// Read this configuration file instead of the usual one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Colour the output
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// No progress and no notices
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index files, folders, .zip or .tar.gz archives, or URLs of these
+    Ingest(IngestOptions),
+    /// Find passages and show their scores
+    Search(SearchOptions),
+    /// Answer one question
+    Ask(AskOptions),
+    /// See and drop collections
+    Collections {
+        #[command(subcommand)]
+        command: CollectionsCommand,
+    },
+    /// Find, show or write the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Say what is configured, reachable and missing, and the next step
+    Doctor(DoctorOptions),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct IngestOptions {
+    /// What to index; without any, everything that the collection was made from
+    #[arg(value_name = "PATH|URL")]
+    pub sources: Vec<String>,
+    /// Only documents whose path matches, for example 'en/faq/*.md'; may be given several times
+    #[arg(long = "glob", value_name = "GLOB")]
+    pub globs: Vec<String>,
+    /// How to cut documents: markdown, or 'split:SEPARATOR' such as 'split:# '
+    #[arg(long, value_name = "CHUNKER")]
+    pub chunker: Option<Chunker>,
+    /// Index unchanged documents too; starts over when the collection is another model's
+    #[arg(long)]
+    pub force: bool,
+    /// Print a JSON report at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Retrieval {
+    /// How many passages
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub k: Option<u64>,
+    /// hybrid, dense or keyword
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SearchOptions {
+    /// What to look for
+    pub query: String,
+    #[command(flatten)]
+    pub retrieval: Retrieval,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AskOptions {
+    /// The question; "-" reads it from standard input
+    pub question: String,
+    #[command(flatten)]
+    pub retrieval: Retrieval,
+    /// Quote the passages' sentences even if a model is configured
+    #[arg(long)]
+    pub no_llm: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CollectionsCommand {
+    /// All collections
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One collection
+    Show {
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a collection; its documents stay where they are
+    Drop {
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print where the configuration file is looked for
+    Path,
+    /// Print the configuration that holds
+    Show,
+    /// Write the commented example to that place
+    Init,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DoctorOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

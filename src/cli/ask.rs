@@ -1,0 +1,142 @@
+use std::io::Read;
+
+use anyhow::Context;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Outcome, UsageError,
+    args::AskOptions,
+    output::Output,
+    search::{search_json, settings},
+    wire::Wiring,
+};
+use crate::{
+    domain::{CollectionInfo, FinishReason, Usage},
+    rag::{self, Ask, AskEvent, EXTRACTIVE_LABEL, Retrieval},
+};
+
+/// Longest question read from standard input, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// What has come of the question so far.
+#[derive(Default)]
+struct Answered {
+    retrieval: Option<Retrieval>,
+    text: String,
+    finish: Option<(FinishReason, Option<Usage>)>,
+}
+
+pub async fn run(
+    wiring: &Wiring,
+    options: &AskOptions,
+    output: &Output,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let question = question(&options.question)?;
+    let settings = settings(wiring, &options.retrieval);
+    let model = if options.no_llm { None } else { wiring.chat()? };
+    let json = options.retrieval.json;
+    let templates = wiring.templates();
+
+    let mut answered = Answered::default();
+    let mut shown: Option<CollectionInfo> = None;
+    let work = async {
+        let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;
+        let store = wiring.store()?;
+        let ask = Ask {
+            store: store.as_ref(),
+            embedder: embedder.as_ref(),
+            model: model.as_ref(),
+            templates: &templates,
+            collection: shown.insert(collection),
+        };
+        let (events, mut inbox) = mpsc::channel(64);
+        let take = async {
+            while let Some(event) = inbox.recv().await {
+                take(event, &mut answered, json, output)?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        let (asked, taken) = tokio::join!(rag::ask(ask, &question, &settings, events), take);
+        taken?;
+        asked.map_err(anyhow::Error::from)
+    };
+    let result = cancel.run_until_cancelled(work).await;
+    if !json && !answered.text.is_empty() && !answered.text.ends_with('\n') {
+        output.line("")?;
+    }
+    let Some(result) = result else {
+        output.notice("stopped: the answer is not complete");
+        return Ok(Outcome::Interrupted);
+    };
+    result?;
+    let (Some(retrieval), Some(collection)) = (answered.retrieval, shown) else { return Ok(Outcome::Done) };
+    let (finish, usage) = answered.finish.unwrap_or((FinishReason::EndedEarly, None));
+    let citations = rag::citations(&answered.text, retrieval.passages.len());
+    if json {
+        let mut document = search_json(&question, &collection, &retrieval);
+        document["answer"] = json!(answered.text);
+        document["model"] = model.as_ref().map_or(json!(null), |model| json!(model.model()));
+        document["finish_reason"] = json!(finish.name());
+        document["usage"] = json!(usage);
+        document["citations"] = json!(citations);
+        output.json(&document)?;
+    } else {
+        output.notice("");
+        if model.is_none() {
+            output.notice(&format!("({EXTRACTIVE_LABEL})"));
+        }
+        for passage in &retrieval.passages {
+            output.notice(&format!("[{}] {}", passage.rank, passage.chunk.place()));
+        }
+        for citation in citations.iter().filter(|citation| !citation.passage) {
+            output.notice(&format!("note: [{}] names no passage that was given to the model", citation.number));
+        }
+        match &finish {
+            FinishReason::Stop => {}
+            FinishReason::Length => output.notice("note: cut off at the model's length limit; llm.max_tokens raises it"),
+            FinishReason::EndedEarly => output.notice("note: the answer ended early: the server closed the stream"),
+            FinishReason::Other(reason) => output.notice(&format!("note: the model stopped because of {reason:?}")),
+        }
+    }
+    Ok(if finish == FinishReason::EndedEarly { Outcome::Partly } else { Outcome::Done })
+}
+
+fn take(event: AskEvent, answered: &mut Answered, json: bool, output: &Output) -> anyhow::Result<()> {
+    match event {
+        AskEvent::Retrieved(retrieval) => {
+            for notice in &retrieval.notices {
+                output.notice(&format!("note: {notice}"));
+            }
+            answered.retrieval = Some(retrieval);
+        }
+        AskEvent::Text(text) => {
+            if !json {
+                output.piece(&text)?;
+            }
+            answered.text.push_str(&text);
+        }
+        AskEvent::Reasoning(_) => {}
+        AskEvent::Finished { finish, usage, .. } => answered.finish = Some((finish, usage)),
+    }
+    Ok(())
+}
+
+fn question(argument: &str) -> anyhow::Result<String> {
+    if argument != "-" {
+        return nonempty(argument.to_owned());
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes).context("could not read the question")?;
+    let text = String::from_utf8(bytes).map_err(|_| UsageError("the question on standard input is not UTF-8".into()))?;
+    nonempty(text.trim().to_owned())
+}
+
+fn nonempty(question: String) -> anyhow::Result<String> {
+    if question.trim().is_empty() {
+        return Err(UsageError("the question is empty; hint: askdocs ask 'How do I ...?'".into()).into());
+    }
+    Ok(question)
+}

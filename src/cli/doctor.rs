@@ -1,0 +1,170 @@
+use std::{env, fs};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Outcome,
+    args::{Args, DoctorOptions},
+    output::Output,
+    wire::{self, Wiring},
+};
+use crate::{
+    chat::Probe,
+    config::{Config, Paths},
+    domain::Progress,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Works, but not fully, or not yet.
+    Note,
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    found: String,
+    /// What to do about it.
+    next: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str, state: State, found: impl Into<String>) -> Self {
+        Self { name, state, found: found.into(), next: None }
+    }
+
+    fn next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// An error whose hint is the next step.
+    fn failed(name: &'static str, error: &anyhow::Error) -> Self {
+        let text = format!("{error:#}");
+        match text.split_once("; hint: ") {
+            Some((what, hint)) => Self::new(name, State::Failed, what).next(hint),
+            None => Self::new(name, State::Failed, text),
+        }
+    }
+}
+
+/// Looks at everything that the program needs; downloads nothing and changes nothing. Exit code 1 when something that
+/// is needed failed.
+pub async fn run(args: &Args, options: &DoctorOptions, output: &Output) -> anyhow::Result<Outcome> {
+    let checks = look(args).await;
+    let failed = checks.iter().any(|check| check.state == State::Failed);
+    let worst = |state| checks.iter().find(move |check| check.state == state && check.next.is_some());
+    let next = worst(State::Failed).or_else(|| worst(State::Note)).and_then(|check| check.next.clone());
+    if options.json {
+        output.json(&serde_json::json!({ "ok": !failed, "checks": checks, "next": next }))?;
+    } else {
+        for check in &checks {
+            let mark = match check.state {
+                State::Ok => "ok    ",
+                State::Note => "note  ",
+                State::Failed => "FAILED",
+            };
+            output.strong_line(&format!("{mark} {:<14}", check.name), &check.found.replace('\n', "\n                      "))?;
+        }
+        output.line(&format!("\nnext: {}", next.as_deref().unwrap_or("nothing to do; `askdocs` opens the application")))?;
+    }
+    if failed { anyhow::bail!("something that is needed does not work; see above") } else { Ok(Outcome::Done) }
+}
+
+async fn look(args: &Args) -> Vec<Check> {
+    let paths = match Paths::find() {
+        Ok(paths) => paths,
+        Err(error) => return vec![Check::failed("folders", &error.into())],
+    };
+    let file = args.config.as_ref().unwrap_or(&paths.config_file).display().to_string();
+    let wiring = match Wiring::new(args) {
+        Ok(wiring) => wiring,
+        Err(error) => {
+            return vec![Check::failed("configuration", &error).next(format!("mend {file}; `askdocs config init` writes a good one where there is none"))];
+        }
+    };
+    let there = fs::exists(&file).unwrap_or(false);
+    let found = if there { file } else { format!("{file} (not there: defaults)") };
+    let mut checks = vec![Check::new("configuration", State::Ok, found)];
+    checks.push(Check::new("folders", State::Ok, format!("data {}, cache {}", paths.data.display(), paths.cache.display())));
+    checks.extend(store(&wiring).await);
+    checks.extend(model(&wiring.config, &paths).await);
+    checks.push(chat(&wiring).await);
+    checks
+}
+
+async fn store(wiring: &Wiring) -> Vec<Check> {
+    let listed = async {
+        let store = wiring.store()?;
+        let all = store.collections().await?;
+        let name = wiring.collection_name(store.as_ref()).await?;
+        Ok::<_, anyhow::Error>((store.describe(), all, name))
+    };
+    let (described, all, name) = match listed.await {
+        Ok(listed) => listed,
+        Err(error) => return vec![Check::failed("store", &error)],
+    };
+    let names: Vec<&str> = all.iter().map(|info| info.name.as_str()).collect();
+    let found = if names.is_empty() { "no collections yet".to_owned() } else { names.join(", ") };
+    let collection = match all.iter().find(|info| info.name == name) {
+        Some(info) if info.passages > 0 => {
+            let vectors = info.fingerprint.as_ref().map_or("without vectors: keyword search only".to_owned(), |f| f.to_string());
+            Check::new("collection", State::Ok, format!("{name}: {} documents, {} passages, {vectors}", info.documents, info.passages))
+        }
+        _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
+    };
+    vec![Check::new("store", State::Ok, format!("{described}: {found}")), collection]
+}
+
+async fn model(config: &Config, paths: &Paths) -> Vec<Check> {
+    let artifacts = wire::artifacts(config, paths);
+    let spec = match wire::model_spec(config) {
+        Ok(spec) => spec,
+        Err(error) => return vec![Check::failed("model", &error)],
+    };
+    let missing = artifacts.missing(&spec);
+    if !missing.is_empty() {
+        let found = format!("{}: to be got at the first start: {}", config.embed.model, missing.join(", "));
+        return vec![Check::new("model", State::Note, found).next("`askdocs` gets it by itself; it needs a model hub or python3 with pip")];
+    }
+    let loaded = wire::prepare_model(config.clone(), paths.clone(), Progress::default().into(), CancellationToken::new()).await;
+    match loaded {
+        Ok(embedder) => vec![Check::new("model", State::Ok, embedder.fingerprint().to_string())],
+        Err(error) => vec![Check::failed("model", &error)],
+    }
+}
+
+async fn chat(wiring: &Wiring) -> Check {
+    let Some(llm) = &wiring.config.llm else {
+        let set = ["LEPTONAI_TOKEN", "OPENAI_API_KEY"].into_iter().find(|name| env::var_os(name).is_some());
+        let provider = if set == Some("OPENAI_API_KEY") { "openai" } else { "lepton" };
+        return match set {
+            Some(name) => Check::new("chat model", State::Note, format!("none, though {name} is set: sentences are quoted"))
+                .next(format!("set llm.provider = \"{provider}\" to let a model answer")),
+            None => Check::new("chat model", State::Ok, "none: sentences of the passages are quoted"),
+        };
+    };
+    let model = match wire::chat_model(llm) {
+        Ok(model) => model,
+        Err(error) => return Check::failed("chat model", &error),
+    };
+    let label = format!("{} at {}", model.label(), llm.base_url);
+    let no_key = llm.api_key_env.as_ref().filter(|_| wire::api_key(llm).is_none());
+    match (model.probe().await, no_key) {
+        (Err(_), Some(name)) => {
+            Check::new("chat model", State::Failed, format!("{label}: {name} is not set")).next(format!("set {name} to your key"))
+        }
+        (Err(error), None) => Check::failed("chat model", &error.into()),
+        (Ok(Probe::Listed | Probe::NoList), _) => Check::new("chat model", State::Ok, format!("{label} answers")),
+        (Ok(Probe::NotListed(others)), _) => {
+            let others = others.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+            Check::new("chat model", State::Note, format!("{label} answers, but lists no such model"))
+                .next(format!("set llm.model to one of: {others}"))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Outcome, UsageError,
+    args::IngestOptions,
+    output::Output,
+    progress::{self, shown},
+    wire::Wiring,
+};
+use crate::{
+    domain::{CollectionInfo, IngestReport, Progress, SourceSpec},
+    rag::{self, IngestJob},
+    source,
+};
+
+/// Most skipped documents that are listed one by one.
+const LISTED: usize = 50;
+
+pub async fn run(
+    wiring: &Wiring,
+    options: IngestOptions,
+    output: &Output,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let json = options.json;
+    if options.sources.is_empty() && !(options.globs.is_empty() && options.chunker.is_none()) {
+        return Err(UsageError("--glob and --chunker go with a path or URL; hint: askdocs ingest PATH --glob '*.md'".into()).into());
+    }
+    let chunker = options.chunker.unwrap_or_else(|| wiring.config.chunker.clone());
+    // Everything is looked at before any work, so that a typo in the last path does not cost an hour.
+    let mut sources = Vec::new();
+    for location in &options.sources {
+        sources.push(SourceSpec {
+            location: source::check(location, &options.globs)?,
+            globs: options.globs.clone(),
+            chunker: chunker.clone(),
+        });
+    }
+    let store = wiring.store()?;
+    let collection = match wiring.named_collection() {
+        Some(name) => name,
+        None if sources.is_empty() => wiring.collection_name(store.as_ref()).await?,
+        None => CollectionInfo::DEFAULT.to_owned(),
+    };
+    if sources.is_empty() && collection == CollectionInfo::HANDBOOK {
+        sources.push(SourceSpec::handbook());
+    }
+    let progress = Arc::new(Progress::default());
+    let work = async {
+        let embedder = wiring.embedder_or_notice(&progress, output, cancel).await?;
+        let job = IngestJob { store, embedder, collection: collection.clone(), sources, force: options.force };
+        Ok::<_, anyhow::Error>(rag::ingest(&job, &progress, cancel).await?)
+    };
+    let report = match shown(output, &progress, work).await {
+        Err(_) if cancel.is_cancelled() => {
+            output.notice("interrupted: what was indexed so far is kept, the same command continues");
+            return Ok(Outcome::Interrupted);
+        }
+        report => report?,
+    };
+    if json {
+        output.json(&report)?;
+    }
+    say(&report, &collection, output, json)?;
+    Ok(match () {
+        () if report.interrupted => Outcome::Interrupted,
+        () if report.skipped.is_empty() => Outcome::Done,
+        () => Outcome::Partly,
+    })
+}
+
+/// The report in words; on standard output unless JSON is there.
+pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
+    for skip in report.skipped.iter().take(LISTED) {
+        output.notice(&format!("skipped {}: {}", skip.document, skip.reason));
+    }
+    if report.skipped.len() > LISTED {
+        output.notice(&format!("and {} more; --json lists them all", report.skipped.len() - LISTED));
+    }
+    if report.interrupted {
+        output.notice("interrupted: what was indexed so far is kept, the same command continues");
+    }
+    if json || output.quiet {
+        return Ok(());
+    }
+    let mut parts = vec![format!("{} documents, {} passages", report.documents, report.passages)];
+    for (n, what) in [
+        (report.unchanged, "unchanged"),
+        (report.removed, "removed"),
+        (report.skipped.len() as u64, "skipped"),
+        (report.ignored, "of other kinds passed over"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    let took = if report.seconds < 10.0 {
+        format!("{:.1}s", report.seconds)
+    } else {
+        progress::duration(std::time::Duration::from_secs_f64(report.seconds))
+    };
+    output.line(&format!("{collection}: {} in {took}", parts.join(", ")))
+}

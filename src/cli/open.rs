@@ -1,0 +1,61 @@
+use std::{io::IsTerminal, sync::Arc};
+
+use crossterm::event::EventStream;
+use ratatui::{Terminal, backend::CrosstermBackend};
+
+use super::{
+    Outcome, UsageError,
+    wire::{self, Wiring},
+};
+use crate::{
+    app::State,
+    runtime::{self, Opened, Setup, TerminalGuard},
+};
+
+/// Opens the application.
+pub async fn run(wiring: Wiring) -> anyhow::Result<Outcome> {
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        let message = "the application needs a terminal; hint: `askdocs ask QUESTION` and `askdocs search QUERY` work without one";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    log_to_file(&wiring);
+    let state = State::new(wiring.config.search);
+    let (chat, chat_note) = match wiring.chat() {
+        Ok(chat) => {
+            let key = wiring.config.llm.as_ref().and_then(|llm| llm.api_key_env.clone().filter(|_| wire::api_key(llm).is_none()));
+            (chat, key.map(|name| format!("{name} is not set: the model will be asked without a key")))
+        }
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    let (config, paths) = (wiring.config.clone(), wiring.paths.clone());
+    let setup = Setup {
+        chat,
+        chat_note,
+        templates: wiring.templates(),
+        history_file: paths.state.join("history.jsonl"),
+        prepare_model: Arc::new(move |progress, cancel| {
+            Box::pin(wire::prepare_model(config.clone(), paths.clone(), progress, cancel))
+        }),
+        open: Box::new(move || {
+            Box::pin(async move {
+                let store = wiring.store()?;
+                let collection = wiring.collection_name(store.as_ref()).await?;
+                Ok(Opened { store, collection })
+            })
+        }),
+    };
+    let mut guard = TerminalGuard::enter()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout()))?;
+    runtime::run(setup, state, &mut terminal, EventStream::new(), &mut guard).await?;
+    Ok(Outcome::Done)
+}
+
+/// The application's log: a file, since the screen is taken. `ASKDOCS_LOG` sets the level.
+fn log_to_file(wiring: &Wiring) {
+    let folder = &wiring.paths.state;
+    let opened = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::create(folder.join("askdocs.log")));
+    let Ok(file) = opened else { return };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ASKDOCS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("askdocs=info"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).try_init();
+}

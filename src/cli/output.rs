@@ -1,0 +1,110 @@
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::args::{Args, Color};
+use crate::text::{sanitise, width, wrap};
+
+/// Where a command's words go: results to standard output, everything else to standard error, sanitised both.
+pub struct Output {
+    pub quiet: bool,
+    /// Colour on standard output, and on standard error.
+    colour: (bool, bool),
+}
+
+impl Output {
+    pub fn new(args: &Args) -> Self {
+        let wanted = |is_terminal: bool| match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        let colour = (wanted(io::stdout().is_terminal()), wanted(io::stderr().is_terminal()));
+        Self { quiet: args.quiet, colour }
+    }
+
+    /// A line of the result.
+    pub fn line(&self, text: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{}", sanitise(text))
+    }
+
+    /// A line of the result with its first `strong` bytes in bold.
+    pub fn strong_line(&self, strong: &str, rest: &str) -> io::Result<()> {
+        let (strong, rest) = (sanitise(strong), sanitise(rest));
+        let mut out = io::stdout().lock();
+        if self.colour.0 { writeln!(out, "\x1b[1m{strong}\x1b[0m{rest}") } else { writeln!(out, "{strong}{rest}") }
+    }
+
+    /// A line that matters less than the others.
+    pub fn faint_line(&self, text: &str) -> io::Result<()> {
+        let text = sanitise(text);
+        let mut out = io::stdout().lock();
+        if self.colour.0 { writeln!(out, "\x1b[2m{text}\x1b[0m") } else { writeln!(out, "{text}") }
+    }
+
+    /// A piece of the result without a line end, shown at once.
+    pub fn piece(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(sanitise(text).as_bytes())?;
+        out.flush()
+    }
+
+    /// One JSON document. Characters that could reach a terminal as controls are escaped, in strings the only place
+    /// where they can stand.
+    pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(value)?;
+        let mut safe = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c == '\n' || sanitise(c.encode_utf8(&mut [0; 4])) == *c.encode_utf8(&mut [0; 4]) {
+                safe.push(c);
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    safe.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+        writeln!(io::stdout().lock(), "{safe}")?;
+        Ok(())
+    }
+
+    /// Something worth knowing beside the result.
+    pub fn notice(&self, text: &str) {
+        if !self.quiet {
+            // Standard error may be closed; there is no other place to say so.
+            let _ = writeln!(io::stderr().lock(), "{}", sanitise(text));
+        }
+    }
+
+    /// Why the command failed, with hints on lines of their own.
+    pub fn error(&self, error: &anyhow::Error) {
+        let text = format!("{error:#}");
+        let text = sanitise(&text);
+        let mut err = io::stderr().lock();
+        for (i, part) in text.split("; hint: ").enumerate() {
+            let (label, code) = if i == 0 { ("error:", "31") } else { ("hint:", "36") };
+            let _ = if self.colour.1 {
+                writeln!(err, "\x1b[1;{code}m{label}\x1b[0m {part}")
+            } else {
+                writeln!(err, "{label} {part}")
+            };
+        }
+    }
+}
+
+/// The first `rows` rows of a text at a width, white space folded, with `…` where more follows.
+pub fn excerpt(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let flat = crate::text::one_line(text);
+    let all = wrap(&flat, columns, columns);
+    let more = all.len() > rows;
+    let mut out: Vec<String> = all.into_iter().take(rows).map(|row| flat[row].to_owned()).collect();
+    if more && let Some(last) = out.last_mut() {
+        while width(last) >= columns && last.pop().is_some() {}
+        last.push('…');
+    }
+    out
+}
+
+/// Columns of the terminal, or 80.
+pub fn columns() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns)).clamp(40, 120)
+}

@@ -1,0 +1,77 @@
+//! The whole application in a real terminal: from its first frame to an answer, and back to the shell.
+
+mod common;
+
+use common::{home::Home, pty::Pty};
+
+const CTRL_C: &str = "\x03";
+
+fn is_restored(screen: &vt100::Screen) -> bool {
+    !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+}
+
+#[test]
+fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
+    let home = Home::with_model();
+    let mut pty = Pty::start(home.path(), &[], 40, 120);
+    pty.wait_for_text("askdocs");
+    assert!(pty.screen.screen().alternate_screen());
+    // Asked before the first index is there: the question waits and is answered.
+    pty.send("What do the scores mean?\r");
+    pty.wait_for("a quoted sentence with its citation", |screen| {
+        let text = screen.contents();
+        text.contains("inner product") && text.contains("[1]") && text.contains("handbook/scores.md")
+    });
+    pty.wait_for("the model to be ready", |screen| screen.contents().contains("all-minilm-l6-v2"));
+
+    // Again, with vectors this time: the passages show both retrievers' scores.
+    pty.send("How do I stop an answer?\r");
+    pty.wait_for("dense scores beside keyword scores", |screen| {
+        let text = screen.contents();
+        text.contains("ip ") && text.contains("bm25") && text.contains("Press Esc while the answer")
+    });
+
+    // Small and back: nothing breaks, the answer is still there.
+    pty.resize(8, 30);
+    pty.wait_for("the hint that there is too little room", |screen| screen.contents().contains("40"));
+    pty.resize(40, 120);
+    pty.wait_for_text("Press Esc while the answer");
+
+    pty.send(CTRL_C);
+    pty.wait_for_text("again");
+    pty.send(CTRL_C);
+    assert_eq!(pty.finish(), 0);
+    assert!(is_restored(pty.screen.screen()), "the terminal is whole again");
+    let history = std::fs::read_to_string(home.path().join("state/history.jsonl")).unwrap();
+    assert_eq!(history.lines().count(), 2, "questions are kept for the next run");
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let home = Home::with_model();
+    let mut pty = Pty::start(home.path(), &[], 24, 80);
+    pty.wait_for_text("askdocs");
+    let pid = pty.child.process_id().unwrap();
+    let killed = std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+    pty.finish();
+    assert!(is_restored(pty.screen.screen()), "the terminal is whole again");
+}
+
+#[test]
+fn without_a_model_keyword_search_answers_and_the_screen_says_what_is_missing() {
+    let home = Home::empty();
+    // No hub, and no Python to ask for a wheel.
+    let config = home.write("bin/nothing", "");
+    let mut pty = Pty::start_with(home.path(), &[], 40, 120, &[
+        ("HF_ENDPOINT", "http://127.0.0.1:9"),
+        ("PATH", config.parent().unwrap().to_str().unwrap()),
+    ]);
+    pty.wait_for_text("askdocs");
+    pty.send("How do I stop an answer?\r");
+    pty.wait_for("a quoted answer", |screen| screen.contents().contains("Press Esc while the answer"));
+    pty.wait_for("why there is no model", |screen| screen.contents().to_lowercase().contains("keyword"));
+    pty.send(CTRL_C);
+    pty.send(CTRL_C);
+    assert_eq!(pty.finish(), 0);
+}

@@ -1,0 +1,193 @@
+//! The built program's commands: what they print, how they end, and what they do with bad input.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::Stdio,
+    thread,
+};
+
+use common::home::Home;
+use serde_json::json;
+
+/// Four short documents in two folders.
+fn corpus(home: &Home) -> String {
+    home.write("kb/storage.md", "# Storage\n\n## Where is data kept?\n\nData is kept in object storage as incremental logs.\n\n## Where is metadata kept?\n\nMetadata is kept in etcd.\n");
+    home.write("kb/faq/limits.md", "# Limits\n\nAn insert must not exceed 64 MB.\n");
+    home.write("kb/faq/licence.txt", "The software is free of charge, also in production.\n");
+    home.path().join("kb").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn ingest_then_search_then_ask() {
+    let home = Home::with_model();
+    let kb = corpus(&home);
+    let ran = home.run(&["ingest", &kb, "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let report = ran.json();
+    assert_eq!((&report["documents"], &report["passages"], &report["unchanged"]), (&json!(3), &json!(4), &json!(0)));
+
+    let found = home.run(&["search", "do I have to pay for it?", "--json", "-k", "2"]).json();
+    assert_eq!((found["collection"].as_str(), found["metric"].as_str()), (Some("docs"), Some("ip")));
+    assert_eq!(found["hits"].as_array().unwrap().len(), 2);
+    let best = &found["hits"][0];
+    assert_eq!((best["document"].as_str(), &best["lines"]), (Some("faq/licence.txt"), &json!([1, 1])));
+    let dense = best["scores"]["dense"].as_f64().unwrap();
+    assert!(dense > 0.2 && dense < 1.0, "{best}");
+    assert_eq!(best["scores"]["dense_rank"], 1);
+
+    let keyword = home.run(&["search", "etcd", "--mode", "keyword", "--json"]).json();
+    assert_eq!(keyword["hits"][0]["heading"], json!(["Storage", "Where is metadata kept?"]));
+    assert_eq!((&keyword["hits"][0]["scores"]["dense"], &keyword["timings_ms"]["embed"]), (&json!(null), &json!(null)));
+
+    let answer = home.run(&["ask", "Where is metadata kept?", "--json"]).json();
+    assert!(answer["answer"].as_str().unwrap().contains("Metadata is kept in etcd. [1]"), "{answer}");
+    assert_eq!(answer["citations"][0], json!({"number": 1, "passage": true}));
+    assert_eq!((&answer["model"], answer["finish_reason"].as_str()), (&json!(null), Some("stop")));
+
+    // Nothing changed; then one document changes, one goes, one comes.
+    assert_eq!(home.run(&["ingest", "--json"]).json()["unchanged"], 3);
+    home.write("kb/storage.md", "# Storage\n\nEverything lives on tape now.\n");
+    std::fs::remove_file(home.path().join("kb/faq/limits.md")).unwrap();
+    home.write("kb/new.md", "# New\n\nA page that was not there before.\n");
+    let report = home.run(&["ingest", "--json"]).json();
+    assert_eq!((&report["documents"], &report["unchanged"], &report["removed"]), (&json!(3), &json!(1), &json!(1)));
+    let found = home.run(&["search", "64 MB insert etcd", "--mode", "keyword", "--json"]).json();
+    assert_eq!(found["hits"], json!([]), "what is gone is not found");
+
+    let shown = home.run(&["collections", "show", "docs", "--json"]).json();
+    assert_eq!((&shown["documents"], &shown["dim"], shown["model"].as_str()), (&json!(3), &json!(384), Some("all-minilm-l6-v2")));
+    assert_eq!(home.run(&["collections", "drop", "docs"]).code, Some(2), "nobody there to ask");
+    assert_eq!(home.run(&["collections", "drop", "docs", "--yes"]).code, Some(0));
+    assert_eq!(home.run(&["collections", "list", "--json"]).json(), json!([]));
+}
+
+#[test]
+fn the_tutorials_chunker_gives_its_passages_and_distances() {
+    let home = Home::with_model();
+    let file = home.write("faq.md", "---\nid: x\n---\n\n# FAQ\n\n#### Where is data stored?\n\nIn logs.\n\n#### Who made it?\n\nPeople.\n");
+    let ran = home.run(&["ingest", file.to_str().unwrap(), "--chunker", "split:# ", "--collection", "my_rag_collection", "--json"]);
+    assert_eq!(ran.json()["passages"], 4);
+    let found = home.run(&["search", "where does the data go?", "--mode", "dense", "--collection", "my_rag_collection", "--json"]).json();
+    assert_eq!(found["hits"][0]["text"], "Where is data stored?\n\nIn logs.\n\n###");
+    let order: Vec<f64> = found["hits"].as_array().unwrap().iter().map(|hit| hit["scores"]["dense"].as_f64().unwrap()).collect();
+    assert!(order.is_sorted_by(|a, b| a >= b), "a larger inner product is nearer: {order:?}");
+}
+
+#[test]
+fn what_can_not_be_read_is_skipped_with_its_reason() {
+    let home = Home::with_model();
+    home.write("kb/good.md", "# Good\n\nThis one is fine.\n");
+    home.write("kb/empty.md", "");
+    home.write("kb/latin1.txt", b"caf\xe9 au lait");
+    home.write("kb/binary.md", b"PK\x00\x01\x02");
+    home.write("kb/evil\u{1b}[2J.md", "");
+    let ran = home.run(&["ingest", "kb", "--json"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let report = ran.json();
+    assert_eq!(report["documents"], 1);
+    let skipped = report["skipped"].as_array().unwrap();
+    assert_eq!(skipped.len(), 4, "{report}");
+    assert!(!ran.err.contains('\x1b'), "a file's name can't reach the terminal as it is: {:?}", ran.err);
+
+    let ran = home.run(&["ingest", "kb", "no/such/place"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("no/such/place"), "{ran:?}");
+}
+
+#[test]
+fn errors_name_the_place_and_end_with_the_right_code() {
+    let home = Home::empty();
+    home.write("config.toml", "[search]\nkk = 5\n");
+    let ran = home.run(&["search", "x"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("config.toml:2:1: unknown key `kk`"), "{ran:?}");
+    assert_eq!(home.run(&["config", "init"]).code, Some(1), "what is there is not overwritten");
+    std::fs::remove_file(home.path().join("config.toml")).unwrap();
+    assert_eq!(home.run(&["config", "init"]).code, Some(0));
+    assert_eq!(home.run(&["config", "show"]).code, Some(0));
+
+    assert_eq!(home.run(&["search"]).code, Some(2), "usage");
+    let ran = home.run(&["search", "x", "--mode", "keyword", "--collection", "nope"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("\"nope\"") && ran.err.contains("hint:"), "{ran:?}");
+    let ran = home.run(&["search", "x", "--mode", "keyword", "--collection", "../nope"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("can't be called"), "{ran:?}");
+    let ran = home.run(&["ask", " "]);
+    assert_eq!(ran.code, Some(2));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::empty();
+    let mut child = home.command(&["completions", "zsh"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+/// A model server that keeps what it was asked and answers in two pieces.
+fn model_server() -> (String, thread::JoinHandle<(String, serde_json::Value)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            head.push_str(&line);
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let events = [
+            r#"{"choices":[{"delta":{"content":"In et"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"cd [1], surely [7]."},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#,
+            "[DONE]",
+        ];
+        let answer: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{answer}").unwrap();
+        (head, serde_json::from_slice(&body).unwrap())
+    });
+    (url, server)
+}
+
+#[test]
+fn a_model_is_asked_with_the_tutorials_prompt_and_its_key_is_never_shown() {
+    let home = Home::with_model();
+    corpus(&home);
+    assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
+    let (url, server) = model_server();
+    home.write("config.toml", format!("[llm]\nprovider = \"custom\"\nbase_url = \"{url}\"\nmodel = \"tiny\"\napi_key_env = \"SOME_KEY\"\n"));
+    let ran = home.command(&["ask", "Where is metadata kept?", "-k", "1"]).env("SOME_KEY", "sk-very-secret").output().unwrap();
+    let ran = common::home::Ran::from(ran);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "In etcd [1], surely [7].\n"), "{ran:?}");
+    assert!(ran.err.contains("[7] names no passage"), "{ran:?}");
+    assert!(!ran.err.contains("sk-very-secret"));
+
+    let (head, body) = server.join().unwrap();
+    assert!(head.starts_with("POST /v1/chat/completions"), "{head}");
+    assert!(head.contains("Bearer sk-very-secret"));
+    assert_eq!((body["model"].as_str(), &body["stream"]), (Some("tiny"), &json!(true)));
+    assert_eq!(body["messages"][0]["content"], "\nHuman: You are an AI assistant. You are able to find answers to the questions from the contextual passage snippets provided.\n");
+    let user = body["messages"][1]["content"].as_str().unwrap();
+    assert!(user.starts_with("\nUse the following pieces of information enclosed in <context> tags to provide an answer to the question enclosed in <question> tags.\n<context>\n"), "{user}");
+    assert!(user.contains("Metadata is kept in etcd.") && user.ends_with("<question>\nWhere is metadata kept?\n</question>\n"), "{user}");
+
+    let json = home.command(&["ask", "x", "--json"]).env("SOME_KEY", "sk-very-secret").output().unwrap();
+    let ran = common::home::Ran::from(json);
+    assert_eq!(ran.code, Some(1), "the server is gone");
+    assert!(ran.err.contains("127.0.0.1") && !ran.err.contains("sk-very-secret"), "{ran:?}");
+}

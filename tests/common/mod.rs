@@ -1,0 +1,5 @@
+#![allow(dead_code, reason = "every test takes what it needs")]
+
+pub mod home;
+pub mod model;
+pub mod pty;
