@@ -1,1 +1,3 @@
-//! Placeholder while the floors are built.
+//! Getting and checking models and native libraries.
+pub mod bert_onnx;
+mod onnx;
