@@ -2,6 +2,7 @@
 
 mod chunk;
 mod collection;
+mod model;
 mod progress;
 mod scores;
 mod source;
@@ -9,6 +10,7 @@ mod turn;
 
 pub use chunk::{Chunk, ChunkId, Vector};
 pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Pooling};
+pub use model::ModelFiles;
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
 pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
 pub use source::{Chunker, SourceSpec};

@@ -1,5 +1,9 @@
 //! Turning text into vectors. Knows nothing of documents, stores or where model files come from.
 
+mod fastembed;
+mod pool;
+
+pub use self::fastembed::FastEmbedder;
 use crate::domain::{Fingerprint, Vector};
 
 /// What a text is embedded for: some models put another prefix before a question than before a passage.
