@@ -4,6 +4,7 @@ mod chunk;
 mod collection;
 mod progress;
 mod scores;
+mod secret;
 mod source;
 mod turn;
 
@@ -11,6 +12,7 @@ pub use chunk::{Chunk, ChunkId, Vector};
 pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Pooling};
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
 pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
+pub use secret::Secret;
 pub use source::{Chunker, SourceSpec};
 pub use turn::{
     Answer, Citation, FinishReason, Message, Role, SearchSettings, StageTimings, Turn, TurnId, TurnState, Usage,
