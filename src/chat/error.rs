@@ -33,7 +33,9 @@ pub enum ChatError {
     Refused { origin: String },
     #[error("the name of {origin} can't be found; hint: correct llm.base_url, or look at the network connection")]
     UnknownHost { origin: String },
-    #[error("no secure connection to {origin}: {reason}; hint: is it a plain http:// server, or another certificate's?")]
+    #[error(
+        "no secure connection to {origin}: {reason}; hint: is it a plain http:// server, or another certificate's?"
+    )]
     Tls { origin: String, reason: String },
     #[error(
         "{origin} could not be reached within {} s; hint: is it running, and does a firewall or proxy stand between?",
@@ -87,7 +89,12 @@ impl Asked {
         fit(&one_line(&text), SAID_COLUMNS)
     }
 
-    /// Why a request could not be sent, or its answer not be read.
+    /// Why a connection ended in the middle.
+    pub fn broken(&self, error: reqwest::Error) -> ChatError {
+        ChatError::Broken { url: self.shown(), reason: self.said(&http::reason(&error.without_url())) }
+    }
+
+    /// Why a request got no answer.
     pub fn transport_error(&self, error: reqwest::Error) -> ChatError {
         let origin = self.url.origin().ascii_serialization();
         let error = error.without_url();
@@ -103,7 +110,7 @@ impl Asked {
         } else if error.is_connect() {
             ChatError::Unreachable { origin, reason }
         } else {
-            ChatError::Broken { url: self.shown(), reason }
+            self.broken(error)
         }
     }
 
@@ -148,7 +155,8 @@ impl Asked {
     /// The sentence in an error's body, or the body's first words.
     fn body_text(&self, body: &str) -> String {
         // A JSON value is written anew, so that an escape in it can't keep a key from being recognised.
-        let text = serde_json::from_str::<Value>(body).map(|value| error_text(&value).unwrap_or_else(|| value.to_string()));
+        let text =
+            serde_json::from_str::<Value>(body).map(|value| error_text(&value).unwrap_or_else(|| value.to_string()));
         self.said(text.as_deref().unwrap_or(body))
     }
 
@@ -178,7 +186,8 @@ pub(super) fn shown(url: &Url) -> String {
 /// context length is`) and their like.
 fn too_long_for_context(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains("context") && ["length", "size", "window", "exceed", "too long"].iter().any(|word| text.contains(word))
+    text.contains("context")
+        && ["length", "size", "window", "exceed", "too long"].iter().any(|word| text.contains(word))
 }
 
 fn is_refusal(cause: &(dyn Error + 'static)) -> bool {

@@ -9,6 +9,8 @@ mod openai;
 mod sse;
 mod wire;
 
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;

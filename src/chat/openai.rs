@@ -197,13 +197,7 @@ impl ChatModel for OpenAiModel {
             // Some servers call their event stream plain text, or nothing at all.
             _ => {
                 let asked = self.chat.clone();
-                let bytes = response
-                    .bytes_stream()
-                    .map(move |chunk| chunk.map_err(|error| match asked.transport_error(error) {
-                        // The connection was there, so whatever it is, it broke.
-                        ChatError::Tls { reason, .. } => ChatError::Broken { url: asked.shown(), reason },
-                        error => error,
-                    }));
+                let bytes = response.bytes_stream().map(move |chunk| chunk.map_err(|error| asked.broken(error)));
                 let patience =
                     Patience { first_token: self.options.first_token_timeout, idle: self.options.idle_timeout };
                 Ok(answer::deltas(bytes, self.chat.clone(), patience))

@@ -141,3 +141,67 @@ impl Lines {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Result<Event, SseError<Infallible>>> {
+        let bytes = stream::iter(chunks.map(Ok::<_, Infallible>).collect::<Vec<_>>());
+        events(bytes).collect().now_or_never().expect("nothing to wait for")
+    }
+
+    fn data(text: &[u8]) -> Vec<String> {
+        read([text].into_iter()).into_iter().map(|event| event.unwrap().data).collect()
+    }
+
+    #[test]
+    fn reads_every_way_of_writing_lines() {
+        let cases: [(&[u8], &[&str]); 10] = [
+            (b"data: a\n\ndata: b\n\n", &["a", "b"]),
+            (b"data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
+            (b"data: a\r\rdata: b\r\r", &["a", "b"]),
+            (b":\n\n: ping\n\ndata:a\n\n", &["a"]),
+            (b"data: a\ndata: b\nid: 7\n\n", &["a\nb"]),
+            (b"\xef\xbb\xbfdata: a\n\n", &["a"]),
+            (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", &["a"]),
+            (b"data: a\xff\xfeb\n\n", &["a\u{fffd}\u{fffd}b"]),
+            (b"data: a\n\ndata: last", &["a", "last"]),
+            (b"", &[]),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(data(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
+        let named = read([&b"event: error\ndata: x\n\n"[..]].into_iter());
+        assert_eq!(named, [Ok(Event { kind: "error".into(), data: "x".into() })]);
+    }
+
+    #[test]
+    fn a_long_line_in_small_chunks_takes_linear_work() {
+        let line = [b"data: ".as_slice(), &vec![b'x'; 4 << 20], b"\n\n"].concat();
+        let mut lines = Lines::default();
+        let mut out = VecDeque::new();
+        for chunk in line.chunks(1_400) {
+            lines.push(chunk, &mut out).unwrap();
+        }
+        assert!(lines.work <= line.len(), "{} bytes looked at for {}", lines.work, line.len());
+        // `eventsource-stream` gets it as one piece, however many chunks there were.
+        assert_eq!(out.iter().map(String::len).collect::<Vec<_>>(), [line.len() - 1, 1]);
+        assert_eq!(read(line.chunks(1_400)).len(), 1);
+    }
+
+    #[test]
+    fn refuses_an_event_without_end() {
+        let block = vec![b'x'; 1 << 20];
+        let endless_line = std::iter::once(&b"data: "[..]).chain(std::iter::repeat_n(&block[..], 9));
+        assert_eq!(read(endless_line), [Err(SseError::TooLong)]);
+        let line = [b"data: ".as_slice(), &block, b"\n"].concat();
+        assert_eq!(read(std::iter::repeat_n(&line[..], 9)), [Err(SseError::TooLong)]);
+        let comment = [b": ".as_slice(), &block, b"\n"].concat();
+        assert_eq!(read(std::iter::repeat_n(&comment[..], 9)), []);
+    }
+}
