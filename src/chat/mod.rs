@@ -1,26 +1,70 @@
-//! Placeholder while the floors are built.
+//! Asking a language model, and its answer as it comes. Knows nothing of prompts, passages or screens.
+//!
+//! Text in [`Delta`]s is as the model gave it: an escape sequence can be split between two of them, so whoever shows it
+//! sanitises the text gathered so far. Errors are safe to show: sanitised, short, and without the key.
+
+mod answer;
+mod error;
+mod openai;
+mod sse;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::domain::{FinishReason, Message, Usage};
 
-#[derive(Clone, Debug, PartialEq)]
+pub use error::ChatError;
+pub use openai::{OpenAiModel, OpenAiOptions};
+
+/// A language model that answers a conversation.
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// For people: who serves it and its name, for example `lepton: mistral-7b`.
+    fn label(&self) -> String;
+
+    /// The model's name as its server knows it.
+    fn model(&self) -> &str;
+
+    /// Asks for an answer; returns when the server has begun to answer. A server that is still loading its model is
+    /// asked again for a while. The stream ends with exactly one [`Delta::Finished`] or error; the text until there is
+    /// worth keeping in both cases. Dropping the future or the stream closes the connection: that is how a turn is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    async fn stream(&self, messages: &[Message]) -> Result<BoxStream<'static, Result<Delta, ChatError>>, ChatError>;
+
+    /// Asks the server, within seconds, which models it has: can it be reached, does it take the key, is the model there?
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    async fn probe(&self) -> Result<Probe, ChatError>;
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delta {
+    /// Never empty.
     Text(String),
+    /// What a reasoning model thinks before and while it answers, where the server tells it apart. Never empty.
     Reasoning(String),
+    /// At most once, right before [`Delta::Finished`].
     Usage(Usage),
+    /// The last piece. [`FinishReason::EndedEarly`] when the server stopped without saying why.
     Finished(FinishReason),
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ChatError {
-    #[error("{0}")]
-    Any(String),
-}
-
-#[async_trait]
-pub trait ChatModel: Send + Sync {
-    fn label(&self) -> String;
-    fn model(&self) -> &str;
-    async fn stream(&self, messages: &[Message]) -> Result<BoxStream<'static, Result<Delta, ChatError>>, ChatError>;
+/// What a server that could be reached says of the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// The model is among those it lists.
+    Listed,
+    /// It lists these, without the model. Sanitised.
+    NotListed(Vec<String>),
+    /// It answers, but has no list of models.
+    NoList,
 }

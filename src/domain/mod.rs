@@ -5,6 +5,7 @@ mod collection;
 mod model;
 mod progress;
 mod scores;
+mod secret;
 mod source;
 mod turn;
 
@@ -13,6 +14,7 @@ pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMis
 pub use model::ModelFiles;
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
 pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
+pub use secret::Secret;
 pub use source::{Chunker, SourceSpec};
 pub use turn::{
     Answer, Citation, FinishReason, Message, Role, SearchSettings, StageTimings, Turn, TurnId, TurnState, Usage,
