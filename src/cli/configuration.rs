@@ -19,7 +19,7 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
             let config = Config::load(&paths, args.config.as_ref())?;
             let state = if file.exists() { "" } else { " (not there: these are the defaults)" };
             output.faint_line(&format!("# {}{state}", file.display()))?;
-            output.line(&format!("{config:#?}"))?;
+            output.line(config.to_toml().trim_end())?;
         }
         ConfigCommand::Init => {
             if let Some(folder) = file.parent() {

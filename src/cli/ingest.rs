@@ -32,11 +32,7 @@ pub async fn run(
     // Everything is looked at before any work, so that a typo in the last path does not cost an hour.
     let mut sources = Vec::new();
     for location in &options.sources {
-        sources.push(SourceSpec {
-            location: source::check(location, &options.globs)?,
-            globs: options.globs.clone(),
-            chunker: chunker.clone(),
-        });
+        sources.push(source::check(location, options.globs.clone(), chunker.clone())?);
     }
     let store = wiring.store()?;
     let collection = match wiring.named_collection() {

@@ -153,18 +153,19 @@ pub async fn prepare_model(
 }
 
 pub fn artifacts(config: &Config, paths: &Paths) -> Artifacts {
-    Artifacts::from_env(paths.cache.clone(), config.embed.onnxruntime.clone())
+    let artifacts = Artifacts::from_env(paths.cache.clone());
+    let onnx_runtime = config.embed.onnxruntime.clone().or(artifacts.onnx_runtime.clone());
+    Artifacts { onnx_runtime, ..artifacts }
 }
 
 pub fn model_spec(config: &Config) -> anyhow::Result<ModelSpec> {
     let embed = &config.embed;
-    ModelSpec::parse(&embed.model, embed.pooling, embed.max_tokens).map_err(|error| UsageError(error.to_string()).into())
+    ModelSpec::find(&embed.model, embed.pooling, embed.max_tokens).map_err(|error| UsageError(error.to_string()).into())
 }
 
 /// The key that a model is asked with, from the environment.
 pub fn api_key(llm: &Llm) -> Option<Secret> {
-    let value = std::env::var(llm.api_key_env.as_ref()?).ok()?;
-    Some(value.trim().to_owned()).filter(|key| !key.is_empty()).map(Secret::new)
+    Secret::new(&std::env::var(llm.api_key_env.as_ref()?).ok()?)
 }
 
 pub fn chat_model(llm: &Llm) -> anyhow::Result<Arc<dyn ChatModel>> {

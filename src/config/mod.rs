@@ -7,6 +7,7 @@
 mod paths;
 mod provider;
 mod raw;
+mod show;
 
 use std::{fs, io, path::PathBuf, time::Duration};
 

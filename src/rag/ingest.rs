@@ -269,7 +269,7 @@ fn read_all(
             progress.document_unchanged();
             continue;
         }
-        let document = match entry.read() {
+        let document = match entry.read(&plan.chunker) {
             Ok(document) => document,
             Err(reason) => {
                 progress.skip(entry.name.clone(), reason);
@@ -284,7 +284,7 @@ fn read_all(
             name: entry.name,
             location: entry.location,
             source: plan.source.clone(),
-            content: document.content(&version),
+            content: document.content,
             size: entry.size,
             modified_ns: entry.modified_ns,
             passages: 0,

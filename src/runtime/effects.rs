@@ -360,10 +360,9 @@ async fn needs_index(opened: &Opened) -> Result<bool, RagError> {
     let held = opened.store.documents(&opened.collection).await?;
     let spec = SourceSpec::handbook();
     let pages = source::scan(&spec, &Progress::default(), &CancellationToken::new()).await?.entries;
-    let version = spec.chunker.version();
     Ok(pages.len() != held.len()
         || pages.iter().any(|page| {
-            let content = page.read().map(|document| document.content(&version));
+            let content = page.read(&spec.chunker).map(|document| document.content);
             !held
                 .iter()
                 .any(|record| record.embedded && record.name == page.name && Ok(&record.content) == content.as_ref())

@@ -79,14 +79,17 @@ pub(super) fn is_web_page(content_type: Option<&str>, head: &[u8]) -> bool {
     declared || begins(b"<!doctype html") || begins(b"<html")
 }
 
-/// sha256 of the bytes followed by the chunker's version, in hexadecimal.
+/// sha256 of the bytes in hexadecimal, a space, and the chunker's version.
 pub(super) fn content(bytes: &[u8], chunker: &Chunker) -> String {
-    let digest = Sha256::new().chain_update(bytes).chain_update(chunker.version()).finalize();
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+    let digest = Sha256::digest(bytes);
+    let mut content = digest.iter().fold(String::with_capacity(80), |mut hex, byte| {
         // Writing to a String can't fail.
         let _ = write!(hex, "{byte:02x}");
         hex
-    })
+    });
+    content.push(' ');
+    content.push_str(&chunker.version());
+    content
 }
 
 #[cfg(test)]
@@ -127,7 +130,7 @@ mod tests {
     fn content_tells_bytes_and_chunkers_apart() {
         let split = Chunker::Split("# ".into());
         let marks = [content(b"a", &Chunker::Markdown), content(b"b", &Chunker::Markdown), content(b"a", &split)];
-        assert!(marks.iter().all(|mark| mark.len() == 64));
+        assert!(marks.iter().all(|mark| mark.find(' ') == Some(64)));
         assert!(marks[0] != marks[1] && marks[0] != marks[2]);
         assert_eq!(marks[0], content(b"a", &Chunker::Markdown));
     }

@@ -5,8 +5,16 @@ use crate::domain::SourceSpec;
 
 /// The pages of the handbook, by name.
 const PAGES: &[(&str, &str)] = &[
+    ("handbook/asking.md", include_str!("../../assets/handbook/asking.md")),
+    ("handbook/configuration.md", include_str!("../../assets/handbook/configuration.md")),
+    ("handbook/getting-started.md", include_str!("../../assets/handbook/getting-started.md")),
+    ("handbook/indexing.md", include_str!("../../assets/handbook/indexing.md")),
     ("handbook/keys.md", include_str!("../../assets/handbook/keys.md")),
+    ("handbook/milvus.md", include_str!("../../assets/handbook/milvus.md")),
+    ("handbook/models.md", include_str!("../../assets/handbook/models.md")),
+    ("handbook/providers.md", include_str!("../../assets/handbook/providers.md")),
     ("handbook/scores.md", include_str!("../../assets/handbook/scores.md")),
+    ("handbook/troubleshooting.md", include_str!("../../assets/handbook/troubleshooting.md")),
 ];
 
 pub(super) fn scan(filter: &Filter) -> Scan {

@@ -72,8 +72,8 @@ enum Data {
 pub struct Document {
     /// UTF-8 without a byte order mark. Chunks' byte offsets count in this text.
     pub text: String,
-    /// For [`crate::domain::DocumentRecord::content`]: sha256 of the bytes as they were found, followed by the
-    /// chunker's version, in hexadecimal.
+    /// For [`crate::domain::DocumentRecord::content`]: sha256 of the bytes as they were found, in hexadecimal, a space,
+    /// and the chunker's version.
     pub content: String,
 }
 

@@ -1,0 +1,99 @@
+use std::fmt::Write;
+
+use toml::Value;
+
+use super::{Config, Llm};
+use crate::domain::{Fusion, Pooling};
+
+impl Config {
+    /// The configuration that holds, every key with its value, as a file that gives the same again.
+    pub fn to_toml(&self) -> String {
+        let (fusion, dense_weight, rrf_k) = match self.search.fusion {
+            Fusion::MinMax { dense_weight } => ("min-max", dense_weight, 60.0),
+            Fusion::Rrf { k } => ("rrf", 0.6, k),
+        };
+        let pooling = match self.embed.pooling {
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+        };
+        let library = self.embed.onnxruntime.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let mut out = String::new();
+        let mut key = |name: &str, value: Value| {
+            // Writing to a String can't fail.
+            let _ = if name.starts_with('[') { writeln!(out, "\n{name}") } else { writeln!(out, "{name} = {value}") };
+        };
+        key("collection", text(self.collection.as_deref().unwrap_or_default()));
+        key("[search]", none());
+        key("mode", text(self.search.mode.name()));
+        key("k", count(self.search.k));
+        key("candidates", count(self.search.candidates));
+        key("fusion", text(fusion));
+        key("dense_weight", real(dense_weight));
+        key("rrf_k", real(rrf_k));
+        key("[embed]", none());
+        key("model", text(&self.embed.model));
+        key("pooling", text(pooling));
+        key("max_tokens", count(self.embed.max_tokens));
+        key("sessions", count(self.embed.sessions));
+        key("onnxruntime", text(&library));
+        key("[ingest]", none());
+        key("chunker", text(&self.chunker.to_string()));
+        key("[llm]", none());
+        match &self.llm {
+            None => key("provider", text("none")),
+            Some(llm) => llm.keys(&mut key),
+        }
+        key("citations", Value::Boolean(self.prompt.citations));
+        key("system_prompt", text(&self.prompt.system));
+        key("user_prompt", text(&self.prompt.user));
+        out
+    }
+}
+
+impl Llm {
+    fn keys(&self, key: &mut impl FnMut(&str, Value)) {
+        key("provider", text(self.provider.name()));
+        key("base_url", text(self.base_url.as_str()));
+        key("model", text(&self.model));
+        key("api_key_env", text(self.api_key_env.as_deref().unwrap_or_default()));
+        if let Some(temperature) = self.temperature {
+            key("temperature", real(temperature));
+        }
+        if let Some(max_tokens) = self.max_tokens {
+            key("max_tokens", Value::Integer(max_tokens.into()));
+        }
+        key("first_token_timeout_s", Value::Integer(self.first_token_timeout.as_secs().cast_signed()));
+        key("idle_timeout_s", Value::Integer(self.idle_timeout.as_secs().cast_signed()));
+    }
+}
+
+fn none() -> Value {
+    Value::Boolean(false)
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn count(n: usize) -> Value {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// As short as it was written: 0.6 and not 0.6000000238.
+fn real(x: f32) -> Value {
+    Value::Float(x.to_string().parse().unwrap_or_else(|_| x.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_gives_the_same_again() {
+        let own = "collection = \"x\"\n[search]\nfusion = \"rrf\"\nrrf_k = 20\nk = 9\n[embed]\nmodel = \"a/b\"\npooling = \"cls\"\n[ingest]\nchunker = \"split:\\\"# \\\"\"\n[llm]\nprovider = \"lepton\"\ntemperature = 0.2\nmax_tokens = 9\ncitations = true\nsystem_prompt = \"a\\n\\\"b\\\"\"\n";
+        for written in ["", own] {
+            let config = Config::parse(written, "written").unwrap();
+            assert_eq!(Config::parse(&config.to_toml(), "shown").unwrap(), config);
+        }
+    }
+}
