@@ -63,10 +63,13 @@ fn without_a_model_keyword_search_answers_and_the_screen_says_what_is_missing() 
     let home = Home::empty();
     // No hub, and no Python to ask for a wheel.
     let config = home.write("bin/nothing", "");
-    let mut pty = Pty::start_with(home.path(), &[], 40, 120, &[
-        ("HF_ENDPOINT", "http://127.0.0.1:9"),
-        ("PATH", config.parent().unwrap().to_str().unwrap()),
-    ]);
+    let mut pty = Pty::start_with(
+        home.path(),
+        &[],
+        40,
+        120,
+        &[("HF_ENDPOINT", "http://127.0.0.1:9"), ("PATH", config.parent().unwrap().to_str().unwrap())],
+    );
     pty.wait_for_text("askdocs");
     pty.send("How do I stop an answer?\r");
     pty.wait_for("a quoted answer", |screen| screen.contents().contains("Press Esc while the answer"));

@@ -58,7 +58,10 @@ fn ingest_then_search_then_ask() {
     assert_eq!(found["hits"], json!([]), "what is gone is not found");
 
     let shown = home.run(&["collections", "show", "docs", "--json"]).json();
-    assert_eq!((&shown["documents"], &shown["dim"], shown["model"].as_str()), (&json!(3), &json!(384), Some("all-minilm-l6-v2")));
+    assert_eq!(
+        (&shown["documents"], &shown["dim"], shown["model"].as_str()),
+        (&json!(3), &json!(384), Some("all-minilm-l6-v2"))
+    );
     assert_eq!(home.run(&["collections", "drop", "docs"]).code, Some(2), "nobody there to ask");
     assert_eq!(home.run(&["collections", "drop", "docs", "--yes"]).code, Some(0));
     assert_eq!(home.run(&["collections", "list", "--json"]).json(), json!([]));
@@ -67,12 +70,26 @@ fn ingest_then_search_then_ask() {
 #[test]
 fn the_tutorials_chunker_gives_its_passages_and_distances() {
     let home = Home::with_model();
-    let file = home.write("faq.md", "---\nid: x\n---\n\n# FAQ\n\n#### Where is data stored?\n\nIn logs.\n\n#### Who made it?\n\nPeople.\n");
-    let ran = home.run(&["ingest", file.to_str().unwrap(), "--chunker", "split:# ", "--collection", "my_rag_collection", "--json"]);
+    let file = home.write(
+        "faq.md",
+        "---\nid: x\n---\n\n# FAQ\n\n#### Where is data stored?\n\nIn logs.\n\n#### Who made it?\n\nPeople.\n",
+    );
+    let ran = home.run(&[
+        "ingest",
+        file.to_str().unwrap(),
+        "--chunker",
+        "split:# ",
+        "--collection",
+        "my_rag_collection",
+        "--json",
+    ]);
     assert_eq!(ran.json()["passages"], 4);
-    let found = home.run(&["search", "where does the data go?", "--mode", "dense", "--collection", "my_rag_collection", "--json"]).json();
+    let found = home
+        .run(&["search", "where does the data go?", "--mode", "dense", "--collection", "my_rag_collection", "--json"])
+        .json();
     assert_eq!(found["hits"][0]["text"], "Where is data stored?\n\nIn logs.\n\n###");
-    let order: Vec<f64> = found["hits"].as_array().unwrap().iter().map(|hit| hit["scores"]["dense"].as_f64().unwrap()).collect();
+    let order: Vec<f64> =
+        found["hits"].as_array().unwrap().iter().map(|hit| hit["scores"]["dense"].as_f64().unwrap()).collect();
     assert!(order.is_sorted_by(|a, b| a >= b), "a larger inner product is nearer: {order:?}");
 }
 
@@ -123,7 +140,8 @@ fn errors_name_the_place_and_end_with_the_right_code() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let home = Home::empty();
-    let mut child = home.command(&["completions", "zsh"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        home.command(&["completions", "zsh"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -158,7 +176,8 @@ fn model_server() -> (String, thread::JoinHandle<(String, serde_json::Value)>) {
             "[DONE]",
         ];
         let answer: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{answer}").unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{answer}")
+            .unwrap();
         (head, serde_json::from_slice(&body).unwrap())
     });
     (url, server)
@@ -170,8 +189,15 @@ fn a_model_is_asked_with_the_tutorials_prompt_and_its_key_is_never_shown() {
     corpus(&home);
     assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
     let (url, server) = model_server();
-    home.write("config.toml", format!("[llm]\nprovider = \"custom\"\nbase_url = \"{url}\"\nmodel = \"tiny\"\napi_key_env = \"SOME_KEY\"\n"));
-    let ran = home.command(&["ask", "Where is metadata kept?", "-k", "1"]).env("SOME_KEY", "sk-very-secret").output().unwrap();
+    home.write(
+        "config.toml",
+        format!("[llm]\nprovider = \"custom\"\nbase_url = \"{url}\"\nmodel = \"tiny\"\napi_key_env = \"SOME_KEY\"\n"),
+    );
+    let ran = home
+        .command(&["ask", "Where is metadata kept?", "-k", "1"])
+        .env("SOME_KEY", "sk-very-secret")
+        .output()
+        .unwrap();
     let ran = common::home::Ran::from(ran);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "In etcd [1], surely [7].\n"), "{ran:?}");
     assert!(ran.err.contains("[7] names no passage"), "{ran:?}");
@@ -181,10 +207,17 @@ fn a_model_is_asked_with_the_tutorials_prompt_and_its_key_is_never_shown() {
     assert!(head.starts_with("POST /v1/chat/completions"), "{head}");
     assert!(head.contains("Bearer sk-very-secret"));
     assert_eq!((body["model"].as_str(), &body["stream"]), (Some("tiny"), &json!(true)));
-    assert_eq!(body["messages"][0]["content"], "\nHuman: You are an AI assistant. You are able to find answers to the questions from the contextual passage snippets provided.\n");
+    assert_eq!(
+        body["messages"][0]["content"],
+        "\nHuman: You are an AI assistant. You are able to find answers to the questions from the contextual passage snippets provided.\n"
+    );
     let user = body["messages"][1]["content"].as_str().unwrap();
     assert!(user.starts_with("\nUse the following pieces of information enclosed in <context> tags to provide an answer to the question enclosed in <question> tags.\n<context>\n"), "{user}");
-    assert!(user.contains("Metadata is kept in etcd.") && user.ends_with("<question>\nWhere is metadata kept?\n</question>\n"), "{user}");
+    assert!(
+        user.contains("Metadata is kept in etcd.")
+            && user.ends_with("<question>\nWhere is metadata kept?\n</question>\n"),
+        "{user}"
+    );
 
     let json = home.command(&["ask", "x", "--json"]).env("SOME_KEY", "sk-very-secret").output().unwrap();
     let ran = common::home::Ran::from(json);

@@ -79,6 +79,72 @@ pub enum Effect {
 /// Everything a person can do: the vocabulary of keys and help.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Sends the question.
     Submit,
+    /// Puts text in at the cursor: a typed character, or a paste of any number of lines.
+    Insert(String),
+    /// Moves or deletes in the input.
+    Edit(Edit),
+    /// In the input: a line up, or to an older question from the first line.
+    Up,
+    /// In the input: a line down, or back toward the draft from the last line.
+    Down,
+    FocusNext,
+    FocusPrevious,
+    /// Shows the passages of the turn before or after the one shown.
+    OlderTurn,
+    NewerTurn,
+    /// Selects a passage of the shown turn by its place in the list, from 0.
+    SelectPassage(usize),
+    /// Shows another part of a pane.
+    Scroll(Scroll),
+    /// Goes from the chat to the ingest view or back.
+    SwitchView,
+    Help,
+    /// Indexes anew what has changed; where the embedding model could not be had, tries to get that first.
+    Reindex,
+    /// One step back: see [`Escape`](super::Escape).
+    Escape,
+    /// Ctrl-C: clears the input or stops the answer; a second one quits.
+    Interrupt,
+    Redraw,
+    Suspend,
     Quit,
+}
+
+/// What can be done in the input beside putting text in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    Newline,
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    LineStart,
+    LineEnd,
+    DeleteBack,
+    DeleteForward,
+    DeleteWordBack,
+    DeleteToLineStart,
+    DeleteToLineEnd,
+}
+
+/// Where a pane shows its content from. Rows are counted as drawn, so whoever asks for one has measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scroll {
+    Chat(ChatScroll),
+    /// Rows below the selected passage's own first row; negative shows what stands before it in the document.
+    Passage(isize),
+    Skips(usize),
+    Help(usize),
+}
+
+/// Which part of the conversation is in view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChatScroll {
+    /// The end, following it as it grows.
+    #[default]
+    End,
+    /// From row `row` (from 0) of the turn at this place in the list. It holds still whatever is added below.
+    At { turn: usize, row: usize },
 }

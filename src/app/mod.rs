@@ -1,10 +1,16 @@
 //! What the application is: its state and how an event changes it. Pure: no tokio, no clock, no I/O, no terminal.
 //!
 //! [`State::update`] takes an [`Event`] and returns the [`Effect`]s that the runtime has to carry out. Results of
-//! effects come back as events that carry ids, so that a late one of cancelled work is dropped.
+//! effects come back as events that carry ids, so that a late one of cancelled work is dropped. It does not know how
+//! anything looks: a key has become an [`Action`] and a scroll position a row before they get here.
 
+mod editor;
 mod event;
+mod history;
 mod state;
+mod update;
 
-pub use event::{Action, Effect, Event};
-pub use state::State;
+pub use editor::Editor;
+pub use event::{Action, ChatScroll, Edit, Effect, Event, Scroll};
+pub use history::History;
+pub use state::{Answerer, Armed, Escape, Focus, IngestJob, Model, State, Store, View};

@@ -96,7 +96,9 @@ pub async fn run(
         }
         match &finish {
             FinishReason::Stop => {}
-            FinishReason::Length => output.notice("note: cut off at the model's length limit; llm.max_tokens raises it"),
+            FinishReason::Length => {
+                output.notice("note: cut off at the model's length limit; llm.max_tokens raises it")
+            }
             FinishReason::EndedEarly => output.notice("note: the answer ended early: the server closed the stream"),
             FinishReason::Other(reason) => output.notice(&format!("note: the model stopped because of {reason:?}")),
         }
@@ -130,7 +132,8 @@ fn question(argument: &str) -> anyhow::Result<String> {
     }
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes).context("could not read the question")?;
-    let text = String::from_utf8(bytes).map_err(|_| UsageError("the question on standard input is not UTF-8".into()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| UsageError("the question on standard input is not UTF-8".into()))?;
     nonempty(text.trim().to_owned())
 }
 

@@ -16,7 +16,13 @@ pub async fn run(wiring: &Wiring, command: CollectionsCommand, output: &Output) 
                 output.notice("there are no collections yet; `askdocs ingest PATH` makes one");
             }
             for info in all.iter().filter(|_| !json) {
-                output.line(&format!("{:<24} {:>7} documents {:>9} passages  {}", info.name, info.documents, info.passages, model(info)))?;
+                output.line(&format!(
+                    "{:<24} {:>7} documents {:>9} passages  {}",
+                    info.name,
+                    info.documents,
+                    info.passages,
+                    model(info)
+                ))?;
             }
         }
         CollectionsCommand::Show { name, json } => {

@@ -23,7 +23,8 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
         }
         ConfigCommand::Init => {
             if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("could not make the folder {}", folder.display()))?;
             }
             // Only a new file: what a person wrote is never overwritten.
             let mut new = match fs::File::create_new(file) {

@@ -10,6 +10,7 @@ use super::{
     wire::{self, Wiring},
 };
 use crate::{
+    artifacts::ArtifactError,
     chat::Probe,
     config::{Config, Paths},
     domain::Progress,
@@ -69,9 +70,15 @@ pub async fn run(args: &Args, options: &DoctorOptions, output: &Output) -> anyho
                 State::Note => "note  ",
                 State::Failed => "FAILED",
             };
-            output.strong_line(&format!("{mark} {:<14}", check.name), &check.found.replace('\n', "\n                      "))?;
+            output.strong_line(
+                &format!("{mark} {:<14}", check.name),
+                &check.found.replace('\n', "\n                      "),
+            )?;
         }
-        output.line(&format!("\nnext: {}", next.as_deref().unwrap_or("nothing to do; `askdocs` opens the application")))?;
+        output.line(&format!(
+            "\nnext: {}",
+            next.as_deref().unwrap_or("nothing to do; `askdocs` opens the application")
+        ))?;
     }
     if failed { anyhow::bail!("something that is needed does not work; see above") } else { Ok(Outcome::Done) }
 }
@@ -85,15 +92,22 @@ async fn look(args: &Args) -> Vec<Check> {
     let wiring = match Wiring::new(args) {
         Ok(wiring) => wiring,
         Err(error) => {
-            return vec![Check::failed("configuration", &error).next(format!("mend {file}; `askdocs config init` writes a good one where there is none"))];
+            return vec![
+                Check::failed("configuration", &error)
+                    .next(format!("mend {file}; `askdocs config init` writes a good one where there is none")),
+            ];
         }
     };
     let there = fs::exists(&file).unwrap_or(false);
     let found = if there { file } else { format!("{file} (not there: defaults)") };
     let mut checks = vec![Check::new("configuration", State::Ok, found)];
-    checks.push(Check::new("folders", State::Ok, format!("data {}, cache {}", paths.data.display(), paths.cache.display())));
+    checks.push(Check::new(
+        "folders",
+        State::Ok,
+        format!("data {}, cache {}", paths.data.display(), paths.cache.display()),
+    ));
     checks.extend(store(&wiring).await);
-    checks.extend(model(&wiring.config, &paths).await);
+    checks.push(model(&wiring.config, &paths).await);
     checks.push(chat(&wiring).await);
     checks
 }
@@ -113,29 +127,30 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
     let found = if names.is_empty() { "no collections yet".to_owned() } else { names.join(", ") };
     let collection = match all.iter().find(|info| info.name == name) {
         Some(info) if info.passages > 0 => {
-            let vectors = info.fingerprint.as_ref().map_or("without vectors: keyword search only".to_owned(), |f| f.to_string());
-            Check::new("collection", State::Ok, format!("{name}: {} documents, {} passages, {vectors}", info.documents, info.passages))
+            let vectors =
+                info.fingerprint.as_ref().map_or("without vectors: keyword search only".to_owned(), |f| f.to_string());
+            Check::new(
+                "collection",
+                State::Ok,
+                format!("{name}: {} documents, {} passages, {vectors}", info.documents, info.passages),
+            )
         }
         _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
     };
     vec![Check::new("store", State::Ok, format!("{described}: {found}")), collection]
 }
 
-async fn model(config: &Config, paths: &Paths) -> Vec<Check> {
-    let artifacts = wire::artifacts(config, paths);
-    let spec = match wire::model_spec(config) {
-        Ok(spec) => spec,
-        Err(error) => return vec![Check::failed("model", &error)],
-    };
-    let missing = artifacts.missing(&spec);
-    if !missing.is_empty() {
-        let found = format!("{}: to be got at the first start: {}", config.embed.model, missing.join(", "));
-        return vec![Check::new("model", State::Note, found).next("`askdocs` gets it by itself; it needs a model hub or python3 with pip")];
-    }
-    let loaded = wire::prepare_model(config.clone(), paths.clone(), Progress::default().into(), CancellationToken::new()).await;
-    match loaded {
-        Ok(embedder) => vec![Check::new("model", State::Ok, embedder.fingerprint().to_string())],
-        Err(error) => vec![Check::failed("model", &error)],
+async fn model(config: &Config, paths: &Paths) -> Check {
+    // A token that is cancelled from the start lets nothing be downloaded: only what is there is used.
+    let offline = CancellationToken::new();
+    offline.cancel();
+    match wire::prepare_model(config.clone(), paths.clone(), Progress::default().into(), offline).await {
+        Ok(embedder) => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
+        Err(error) if matches!(error.downcast_ref(), Some(ArtifactError::Cancelled)) => {
+            Check::new("model", State::Note, format!("{} is not here yet", config.embed.model))
+                .next("`askdocs` gets it by itself; it needs a model hub, or python3 with pip")
+        }
+        Err(error) => Check::failed("model", &error),
     }
 }
 
@@ -144,8 +159,10 @@ async fn chat(wiring: &Wiring) -> Check {
         let set = ["LEPTONAI_TOKEN", "OPENAI_API_KEY"].into_iter().find(|name| env::var_os(name).is_some());
         let provider = if set == Some("OPENAI_API_KEY") { "openai" } else { "lepton" };
         return match set {
-            Some(name) => Check::new("chat model", State::Note, format!("none, though {name} is set: sentences are quoted"))
-                .next(format!("set llm.provider = \"{provider}\" to let a model answer")),
+            Some(name) => {
+                Check::new("chat model", State::Note, format!("none, though {name} is set: sentences are quoted"))
+                    .next(format!("set llm.provider = \"{provider}\" to let a model answer"))
+            }
             None => Check::new("chat model", State::Ok, "none: sentences of the passages are quoted"),
         };
     };
@@ -156,9 +173,8 @@ async fn chat(wiring: &Wiring) -> Check {
     let label = format!("{} at {}", model.label(), llm.base_url);
     let no_key = llm.api_key_env.as_ref().filter(|_| wire::api_key(llm).is_none());
     match (model.probe().await, no_key) {
-        (Err(_), Some(name)) => {
-            Check::new("chat model", State::Failed, format!("{label}: {name} is not set")).next(format!("set {name} to your key"))
-        }
+        (Err(_), Some(name)) => Check::new("chat model", State::Failed, format!("{label}: {name} is not set"))
+            .next(format!("set {name} to your key")),
         (Err(error), None) => Check::failed("chat model", &error.into()),
         (Ok(Probe::Listed | Probe::NoList), _) => Check::new("chat model", State::Ok, format!("{label} answers")),
         (Ok(Probe::NotListed(others)), _) => {

@@ -26,7 +26,10 @@ pub async fn run(
 ) -> anyhow::Result<Outcome> {
     let json = options.json;
     if options.sources.is_empty() && !(options.globs.is_empty() && options.chunker.is_none()) {
-        return Err(UsageError("--glob and --chunker go with a path or URL; hint: askdocs ingest PATH --glob '*.md'".into()).into());
+        return Err(UsageError(
+            "--glob and --chunker go with a path or URL; hint: askdocs ingest PATH --glob '*.md'".into(),
+        )
+        .into());
     }
     let chunker = options.chunker.unwrap_or_else(|| wiring.config.chunker.clone());
     // Everything is looked at before any work, so that a typo in the last path does not cost an hour.

@@ -68,7 +68,7 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
             return doctor::run(&args, options, output).await;
         }
         let wiring = Wiring::new(&args)?;
-        let Some(command) = args.command else { return open::run(wiring).await };
+        let Some(command) = args.command else { return open::run(wiring, output.colour()).await };
         // The application has Ctrl-C as a key; everywhere else it cancels.
         let cancel = CancellationToken::new();
         let interrupt = cancel.clone();

@@ -10,10 +10,11 @@ use super::{
 use crate::{
     app::State,
     runtime::{self, Opened, Setup, TerminalGuard},
+    ui::Theme,
 };
 
 /// Opens the application.
-pub async fn run(wiring: Wiring) -> anyhow::Result<Outcome> {
+pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         let message = "the application needs a terminal; hint: `askdocs ask QUESTION` and `askdocs search QUERY` work without one";
         return Err(UsageError(message.to_owned()).into());
@@ -22,7 +23,11 @@ pub async fn run(wiring: Wiring) -> anyhow::Result<Outcome> {
     let state = State::new(wiring.config.search);
     let (chat, chat_note) = match wiring.chat() {
         Ok(chat) => {
-            let key = wiring.config.llm.as_ref().and_then(|llm| llm.api_key_env.clone().filter(|_| wire::api_key(llm).is_none()));
+            let key = wiring
+                .config
+                .llm
+                .as_ref()
+                .and_then(|llm| llm.api_key_env.clone().filter(|_| wire::api_key(llm).is_none()));
             (chat, key.map(|name| format!("{name} is not set: the model will be asked without a key")))
         }
         Err(error) => (None, Some(format!("{error:#}"))),
@@ -32,6 +37,7 @@ pub async fn run(wiring: Wiring) -> anyhow::Result<Outcome> {
         chat,
         chat_note,
         templates: wiring.templates(),
+        theme: Theme::new(colour),
         history_file: paths.state.join("history.jsonl"),
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), progress, cancel))

@@ -23,6 +23,11 @@ impl Output {
         Self { quiet: args.quiet, colour }
     }
 
+    /// Whether standard output is to be coloured.
+    pub fn colour(&self) -> bool {
+        self.colour.0
+    }
+
     /// A line of the result.
     pub fn line(&self, text: &str) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{}", sanitise(text))

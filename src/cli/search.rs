@@ -56,7 +56,10 @@ pub fn settings(wiring: &Wiring, options: &Options) -> SearchSettings {
 pub fn print_passage(output: &Output, passage: &Passage) -> std::io::Result<()> {
     let columns = columns();
     let chunk = &passage.chunk;
-    output.strong_line(&format!("{:>2}  {}", passage.rank, chunk.place()), &format!("  {}", crate::text::one_line(chunk.title())))?;
+    output.strong_line(
+        &format!("{:>2}  {}", passage.rank, chunk.place()),
+        &format!("  {}", crate::text::one_line(chunk.title())),
+    )?;
     output.faint_line(&format!("    {}", describe_scores(passage)))?;
     for row in excerpt(&chunk.text, columns - 4, 3) {
         output.line(&format!("    {row}"))?;

@@ -29,7 +29,10 @@ impl Wiring {
         if let Some(store) = args.store.as_deref()
             && store != "embedded"
         {
-            return Err(UsageError(format!("there is no store {store:?}; hint: use --store embedded, or leave it out")).into());
+            return Err(UsageError(format!(
+                "there is no store {store:?}; hint: use --store embedded, or leave it out"
+            ))
+            .into());
         }
         let named = args.collection.clone().or_else(|| config.collection.clone());
         Ok(Self { config, paths, named, store: OnceLock::new() })

@@ -349,13 +349,11 @@ impl Shared {
     }
 }
 
-/// Whether the shown collection is the handbook and does not hold this program's pages with their vectors.
+/// Whether the shown collection is empty, or is the handbook and does not hold this program's pages with their vectors.
 async fn needs_index(opened: &Opened) -> Result<bool, RagError> {
-    if opened.collection != CollectionInfo::HANDBOOK {
-        return Ok(false);
-    }
-    if opened.store.collection(&opened.collection).await?.is_none() {
-        return Ok(true);
+    let empty = opened.store.collection(&opened.collection).await?.is_none_or(|info| info.passages == 0);
+    if empty || opened.collection != CollectionInfo::HANDBOOK {
+        return Ok(empty);
     }
     let held = opened.store.documents(&opened.collection).await?;
     let spec = SourceSpec::handbook();

@@ -49,6 +49,7 @@ pub struct Setup {
     pub templates: Templates,
     /// Where questions are kept for later runs.
     pub history_file: PathBuf,
+    pub theme: ui::Theme,
 }
 
 /// What the loop asks of the place it runs in.
@@ -81,7 +82,7 @@ where
     H: Host,
 {
     let (events, mut inbox) = mpsc::channel(EVENT_QUEUE);
-    let mut cache = ui::ViewCache::default();
+    let mut cache = ui::ViewCache::new(setup.theme);
     let mut frames = FrameLimiter::default();
     let mut input = std::pin::pin!(input);
     // The first frame before anything else is begun.
@@ -105,7 +106,7 @@ where
                 None | Some(Err(_)) => break,
                 Some(Ok(event)) => {
                     frames.ask_now(Instant::now());
-                    batch.extend(ui::key(&state, &event).map(Event::Action));
+                    batch.extend(ui::key(&state, &cache, event).map(Event::Action));
                 }
             },
             Some(event) = inbox.recv() => {

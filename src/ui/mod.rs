@@ -1,9 +1,82 @@
-//! Placeholder while the floors are built.
-use crate::app::{Action, State};
-use ratatui::Frame;
-#[derive(Default)]
-pub struct ViewCache {}
-pub fn view(_state: &State, _cache: &mut ViewCache, _frame: &mut Frame) {}
-pub fn key(_state: &State, _event: &crossterm::event::Event) -> Option<Action> {
-    None
+//! How the application looks, and what its keys mean.
+//!
+//! [`view`] draws a [`State`] onto a frame; [`key`] turns a terminal event into an [`Action`](crate::app::Action).
+//! Neither changes the state. What costs time to compute is kept in a [`ViewCache`]: wrapped rows per turn, of which
+//! only the visible slice is drawn. It knows nothing of how events come about or what effects do.
+//!
+//! Whatever comes from outside passes `text::sanitise` or `text::one_line` on its way to a cell: in
+//! `inline::Inline`, which all running text goes through, or where a one-line text is put together.
+
+mod cache;
+mod chat;
+mod help;
+mod ingest;
+mod inline;
+mod input;
+mod keys;
+mod layout;
+mod markdown;
+mod pane;
+mod passages;
+mod status;
+mod table;
+mod theme;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::ViewCache;
+pub use keys::key;
+pub use theme::Theme;
+
+use ratatui::{Frame, layout::Rect, text::Line};
+
+use crate::app::{State, View};
+
+/// Draws the application. `cache` belongs to this one state.
+pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let theme = cache.theme;
+    if area.width < layout::MIN_COLUMNS || area.height < layout::MIN_ROWS {
+        draw_too_small(frame, area);
+        return;
+    }
+    let input_rows = match state.view {
+        View::Chat => input::rows(state, area),
+        View::Ingest => 0,
+    };
+    let screen = layout::screen(area, input_rows);
+    status::draw_title(state, &theme, frame, screen.title);
+    match state.view {
+        View::Chat => {
+            let panes = layout::panes(screen.body, state);
+            if let Some(area) = panes.chat {
+                chat::draw(state, cache, frame, area);
+            }
+            if let Some(area) = panes.list {
+                passages::draw_list(state, cache, frame, area);
+            }
+            if let Some(area) = panes.text {
+                passages::draw_text(state, cache, frame, area);
+            }
+            if let Some(area) = panes.timings {
+                passages::draw_timings(state, &theme, frame, area);
+            }
+        }
+        View::Ingest => ingest::draw(state, cache, frame, screen.body),
+    }
+    status::draw_notice(state, &theme, frame, screen.notice);
+    input::draw(state, &theme, frame, screen.input);
+    status::draw_footer(state, &theme, frame, screen.footer);
+    if state.help {
+        help::draw(state, cache, frame, screen.body);
+    }
+}
+
+fn draw_too_small(frame: &mut Frame<'_>, area: Rect) {
+    let needs = format!("askdocs needs {} x {}", layout::MIN_COLUMNS, layout::MIN_ROWS);
+    let has = format!("this is {} x {}", area.width, area.height);
+    for (text, y) in [needs, has, "Ctrl-C twice quits".to_owned()].into_iter().zip(area.top()..area.bottom()) {
+        frame.render_widget(Line::raw(text), Rect { y, height: 1, ..area });
+    }
 }

@@ -1,0 +1,245 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    app::Edit,
+    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores, StageTimings},
+};
+
+fn collection(passages: u64) -> CollectionInfo {
+    CollectionInfo {
+        name: "handbook".to_owned(),
+        documents: 1,
+        passages,
+        fingerprint: None,
+        metric: Metric::Ip,
+        bytes: None,
+        sources: Vec::new(),
+    }
+}
+
+fn opened(passages: u64) -> Event {
+    let collection = (passages > 0).then(|| collection(passages));
+    Event::StoreOpened { store: "embedded".to_owned(), name: "handbook".to_owned(), collection }
+}
+
+fn ready() -> State {
+    let mut state = State::default();
+    assert_eq!(state.update(opened(41)), []);
+    state.update(Event::ModelReady { name: "m".to_owned(), dim: 384 });
+    state
+}
+
+fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    state.update(Event::Action(action))
+}
+
+fn ask(state: &mut State, question: &str) -> Vec<Effect> {
+    act(state, Action::Insert(question.to_owned()));
+    act(state, Action::Submit)
+}
+
+fn asks(turn: u64, question: &str) -> Effect {
+    Effect::Ask { turn: TurnId(turn), question: question.to_owned(), settings: Default::default() }
+}
+
+fn remember(question: &str) -> Effect {
+    Effect::Remember(question.to_owned())
+}
+
+fn passage(rank: u32) -> Passage {
+    let chunk = Chunk {
+        id: ChunkId::from_digest([rank as u8; 8]),
+        document: "a.md".to_owned(),
+        ordinal: rank,
+        heading: Vec::new(),
+        lines: (1, 2),
+        bytes: 0..1,
+        text: "text".to_owned(),
+        tokens: 1,
+    };
+    Passage { rank, chunk, scores: Scores::none(Metric::Ip) }
+}
+
+fn retrieved(turn: u64, passages: u32) -> Event {
+    let passages = (1..=passages).map(passage).collect();
+    Event::Retrieved { turn: TurnId(turn), passages, timings: StageTimings::default(), notices: Vec::new() }
+}
+
+fn delta(turn: u64, text: &str) -> Event {
+    Event::Delta { turn: TurnId(turn), text: text.to_owned() }
+}
+
+fn finished(turn: u64) -> Event {
+    let timings = StageTimings::default();
+    Event::Finished { turn: TurnId(turn), finish: FinishReason::Stop, usage: None, timings }
+}
+
+fn progress(job: u64, done: u64) -> Event {
+    let snapshot = ProgressSnapshot { documents_done: done, ..ProgressSnapshot::default() };
+    Event::IngestProgress { job: JobId(job), snapshot, elapsed: Duration::from_secs(1) }
+}
+
+fn ingested(job: u64, result: Result<IngestReport, String>, passages: u64) -> Event {
+    let collection = result.is_ok().then(|| collection(passages).into());
+    Event::IngestFinished { job: JobId(job), result, collection }
+}
+
+#[test]
+fn a_second_question_stops_the_first_and_nothing_late_gets_in() {
+    let mut state = ready();
+    assert_eq!(act(&mut state, Action::Submit), [], "nothing to ask");
+    assert_eq!(ask(&mut state, " one\n"), [asks(1, "one"), remember("one")]);
+    assert!(matches!(state.update(retrieved(1, 2))[..], [Effect::LoadNeighbours(_)]));
+    state.update(delta(1, "first "));
+    assert_eq!(ask(&mut state, "two"), [Effect::CancelTurn(TurnId(1)), asks(2, "two"), remember("two")]);
+    for late in [delta(1, "late"), retrieved(1, 1), finished(1)] {
+        assert_eq!(state.update(late), []);
+    }
+    state.update(Event::TurnFailed { turn: TurnId(1), message: "late".to_owned() });
+    assert_eq!((state.turns[0].answer.as_str(), &state.turns[0].state), ("first ", &TurnState::Stopped));
+    assert_eq!(state.turns[0].passages.len(), 2);
+    assert_eq!(state.turns[1].state, TurnState::Retrieving);
+    state.update(retrieved(2, 1));
+    state.update(delta(2, "second"));
+    state.update(finished(2));
+    state.update(delta(2, "after its end"));
+    assert_eq!((state.turns[1].answer.as_str(), state.turns[1].state.is_running()), ("second", false));
+}
+
+#[test]
+fn a_question_waits_for_the_first_index() {
+    let mut state = State::default();
+    assert_eq!(ask(&mut state, "early"), [remember("early")]);
+    assert_eq!(ask(&mut state, "other"), [remember("other")], "what was never asked needs no cancelling");
+    assert_eq!(state.turns[0].state, TurnState::Stopped);
+    assert_eq!(state.update(opened(0)), [Effect::StartIngest { job: JobId(1), force: false }]);
+    assert_eq!(state.turns[1].state, TurnState::Waiting);
+    state.update(delta(2, "of nobody"));
+    assert_eq!(state.turns[1].answer, "");
+    assert_eq!(state.update(ingested(7, Ok(IngestReport::default()), 3)), [], "not the job that runs");
+    assert_eq!(state.update(ingested(1, Ok(IngestReport::default()), 3)), [asks(2, "other")]);
+
+    let mut state = State::default();
+    ask(&mut state, "early");
+    state.update(opened(0));
+    assert_eq!(state.update(ingested(1, Err("disk full".to_owned()), 0)), []);
+    let TurnState::Failed(why) = &state.turns[0].state else { panic!("{:?}", state.turns[0].state) };
+    assert!(why.contains("disk full") && why.contains("hint"), "{why}");
+
+    let mut state = State::default();
+    ask(&mut state, "early");
+    state.update(Event::StoreFailed("locked".to_owned()));
+    assert_eq!(state.turns[0].state, TurnState::Failed("locked".to_owned()));
+}
+
+#[test]
+fn escape_goes_one_step_back_at_a_time() {
+    let mut state = ready();
+    ask(&mut state, "one");
+    state.update(finished(1));
+    ask(&mut state, "two");
+    state.update(retrieved(2, 3));
+    act(&mut state, Action::FocusNext);
+    act(&mut state, Action::OlderTurn);
+    act(&mut state, Action::Help);
+    let mut steps = Vec::new();
+    let mut effects = Vec::new();
+    for _ in 0..5 {
+        steps.push(state.escape());
+        effects.extend(act(&mut state, Action::Escape));
+    }
+    let expected = [Escape::CloseHelp, Escape::StopAnswer, Escape::FocusInput, Escape::FollowLatest, Escape::Nothing];
+    assert_eq!(steps, expected);
+    assert_eq!(effects, [Effect::CancelTurn(TurnId(2))]);
+    assert_eq!(state.turns[1].state, TurnState::Stopped);
+}
+
+#[test]
+fn an_ingest_stops_on_the_second_escape_and_only_then() {
+    let mut state = ready();
+    assert_eq!(act(&mut state, Action::Reindex), [Effect::StartIngest { job: JobId(1), force: false }]);
+    assert_eq!(act(&mut state, Action::Reindex), []);
+    assert!(state.notice.as_deref().is_some_and(|notice| notice.contains("under way")));
+    act(&mut state, Action::SwitchView);
+    assert_eq!(act(&mut state, Action::Escape), []);
+    act(&mut state, Action::Scroll(Scroll::Skips(1)));
+    assert_eq!(act(&mut state, Action::Escape), [], "another key was pressed between the two");
+    assert_eq!(act(&mut state, Action::Escape), [Effect::CancelIngest(JobId(1))]);
+    state.update(progress(1, 5));
+    state.update(progress(9, 99));
+    assert_eq!(state.ingest.as_ref().map(|job| (job.snapshot.documents_done, job.stopping)), Some((5, true)));
+    let stopped = IngestReport { interrupted: true, ..IngestReport::default() };
+    state.update(ingested(1, Ok(stopped), 41));
+    assert!(state.ingest.is_none() && state.notice.as_deref().is_some_and(|n| n.contains("stopped")));
+    act(&mut state, Action::Escape);
+    assert_eq!(state.view, View::Chat);
+    assert_eq!(act(&mut state, Action::Reindex), [Effect::StartIngest { job: JobId(2), force: false }]);
+}
+
+#[test]
+fn two_interrupts_in_a_row_quit() {
+    let mut state = ready();
+    act(&mut state, Action::Insert("half a question".to_owned()));
+    assert_eq!(act(&mut state, Action::Interrupt), []);
+    assert!(state.input.is_empty() && state.armed == Some(Armed::Quit));
+    act(&mut state, Action::Up);
+    assert_eq!(state.input.text(), "half a question", "what was cleared by mistake comes back");
+    assert_eq!(ask(&mut state, "?").len(), 2);
+    assert_eq!(act(&mut state, Action::Interrupt), [Effect::CancelTurn(TurnId(1))]);
+    state.update(Event::Notice("in between".to_owned()));
+    assert_eq!(act(&mut state, Action::Interrupt), [Effect::Quit]);
+}
+
+#[test]
+fn up_and_down_walk_the_history_from_the_edge_lines() {
+    let mut state = ready();
+    state.update(Event::History(vec!["a".to_owned(), "b\nc".to_owned()]));
+    act(&mut state, Action::Insert("dra\nft".to_owned()));
+    let mut seen = Vec::new();
+    for action in [Action::Up, Action::Up, Action::Up, Action::Up, Action::Down, Action::Down, Action::Down] {
+        act(&mut state, action);
+        seen.push(state.input.text().to_owned());
+    }
+    assert_eq!(seen, ["dra\nft", "b\nc", "b\nc", "a", "b\nc", "dra\nft", "dra\nft"]);
+    act(&mut state, Action::Up);
+    act(&mut state, Action::Up);
+    act(&mut state, Action::Edit(Edit::DeleteBack));
+    act(&mut state, Action::Down);
+    assert_eq!(state.input.text(), "b\n", "an edited question is a draft of its own");
+}
+
+#[test]
+fn passages_follow_the_shown_turn_and_load_their_surroundings_once() {
+    let mut state = ready();
+    ask(&mut state, "one");
+    state.update(retrieved(1, 2));
+    state.update(finished(1));
+    ask(&mut state, "two");
+    let id = |rank: u8| ChunkId::from_digest([rank; 8]);
+    assert_eq!(state.update(retrieved(2, 3)), [], "that passage's surroundings were asked for already");
+    assert_eq!(act(&mut state, Action::SelectPassage(9)), [Effect::LoadNeighbours(id(3))]);
+    assert_eq!(state.selected_passage, 2);
+    state.update(Event::Neighbours { id: id(3), chunks: vec![passage(3).chunk] });
+    state.update(Event::Neighbours { id: id(8), chunks: vec![passage(8).chunk] });
+    assert_eq!(state.neighbours.values().map(Vec::len).collect::<Vec<_>>(), [0, 1]);
+    act(&mut state, Action::OlderTurn);
+    assert_eq!((state.shown_index(), state.selected_passage), (Some(0), 0));
+    assert_eq!(state.chat_scroll, ChatScroll::At { turn: 0, row: 0 });
+    act(&mut state, Action::OlderTurn);
+    assert_eq!(state.shown_index(), Some(0), "there is no older one");
+    act(&mut state, Action::NewerTurn);
+    assert_eq!((state.selected_turn, state.chat_scroll), (None, ChatScroll::End));
+    act(&mut state, Action::Reindex);
+    let changed = state.update(ingested(1, Ok(IngestReport::default()), 41));
+    assert_eq!(changed, [Effect::LoadNeighbours(id(1))], "the index changed, so what was loaded is out of date");
+}
+
+#[test]
+fn reindexing_gets_a_missing_model_first() {
+    let mut state = ready();
+    state.update(Event::ModelFailed("no network".to_owned()));
+    let expected = [Effect::RetryModel, Effect::StartIngest { job: JobId(1), force: false }];
+    assert_eq!(act(&mut state, Action::Reindex), expected);
+    assert!(matches!(state.model, Model::Loading { .. }));
+}

@@ -1,0 +1,115 @@
+use super::{chat::ChatRows, keys::Move, passages::PassageRows, theme::Theme};
+use crate::app::{Action, ChatScroll, Focus, Scroll, State, View};
+
+/// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
+#[derive(Debug)]
+pub struct ViewCache {
+    pub(super) theme: Theme,
+    pub(super) chat: ChatRows,
+    pub(super) passage: PassageRows,
+    pub(super) measured: Measured,
+}
+
+impl ViewCache {
+    pub fn new(theme: Theme) -> Self {
+        Self { theme, chat: ChatRows::default(), passage: PassageRows::default(), measured: Measured::default() }
+    }
+
+    /// Bytes of answers given to the Markdown parser so far: what streaming cost.
+    pub fn parsed_bytes(&self) -> usize {
+        self.chat.parsed_bytes()
+    }
+}
+
+/// How a pane's content lay in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Rows of the whole content, and of those that are in view: how many, from which on.
+    pub rows: usize,
+    pub height: usize,
+    pub top: usize,
+}
+
+impl Extent {
+    /// Content of `rows` rows seen from `top` on, or as near to that as there is content.
+    pub fn new(rows: usize, height: usize, top: usize) -> Self {
+        Self { rows, height, top: top.min(rows.saturating_sub(height)) }
+    }
+
+    pub fn below(self) -> usize {
+        self.rows.saturating_sub(self.top + self.height)
+    }
+
+    /// The top row after a movement.
+    fn moved(self, by: Move) -> usize {
+        let last = self.rows.saturating_sub(self.height);
+        // A page keeps one row, so that the eye finds where it was.
+        let page = self.height.saturating_sub(1).max(1);
+        match by {
+            Move::Up => self.top.saturating_sub(1),
+            Move::Down => self.top + 1,
+            Move::PageUp => self.top.saturating_sub(page),
+            Move::PageDown => self.top + page,
+            Move::Top => 0,
+            Move::Bottom => last,
+        }
+        .min(last)
+    }
+}
+
+/// The panes of the last frame.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured {
+    pub chat: Extent,
+    /// Row of the chat where each turn starts.
+    pub turn_starts: Vec<usize>,
+    /// The list of passages, counted in passages.
+    pub passages: Extent,
+    pub passage: Extent,
+    /// Row of the passage pane where the passage itself starts.
+    pub passage_start: usize,
+    pub skips: Extent,
+    pub help: Extent,
+}
+
+impl Measured {
+    /// What a movement means for whatever has the keys.
+    pub fn resolve(&self, state: &State, by: Move) -> Option<Action> {
+        if state.help {
+            return Some(Action::Scroll(Scroll::Help(self.help.moved(by))));
+        }
+        if state.view == View::Ingest {
+            return Some(Action::Scroll(Scroll::Skips(self.skips.moved(by))));
+        }
+        match state.focus {
+            Focus::Input | Focus::Chat => {
+                let top = self.chat.moved(by);
+                let to = if top + self.chat.height >= self.chat.rows {
+                    ChatScroll::End
+                } else {
+                    let turn = self.turn_starts.partition_point(|start| *start <= top).saturating_sub(1);
+                    let start = self.turn_starts.get(turn).copied().unwrap_or(0);
+                    ChatScroll::At { turn, row: top - start }
+                };
+                Some(Action::Scroll(Scroll::Chat(to)))
+            }
+            Focus::Passages => {
+                let last = state.shown_turn()?.passages.len().checked_sub(1)?;
+                let page = self.passages.height.max(1);
+                let at = state.selected_passage;
+                Some(Action::SelectPassage(match by {
+                    Move::Up => at.saturating_sub(1),
+                    Move::Down => (at + 1).min(last),
+                    Move::PageUp => at.saturating_sub(page),
+                    Move::PageDown => (at + page).min(last),
+                    Move::Top => 0,
+                    Move::Bottom => last,
+                }))
+            }
+            Focus::PassageText => {
+                let to = self.passage.moved(by).cast_signed() - self.passage_start.cast_signed();
+                Some(Action::Scroll(Scroll::Passage(to)))
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The conversation: questions, streamed answers, and how each of them ended.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{
+    ViewCache,
+    cache::Extent,
+    inline::{Inline, paragraph},
+    markdown::Markdown,
+    pane, status,
+    theme::Theme,
+};
+use crate::{
+    app::{Answerer, ChatScroll, Focus, State, Store},
+    domain::{FinishReason, SourceSpec, Turn, TurnState},
+    text::{one_line, width},
+};
+
+/// Columns before each row, where the shown turn is marked.
+const GUTTER: u16 = 2;
+/// Rows of a model's thoughts that are shown while it thinks.
+const THOUGHT_ROWS: usize = 6;
+
+/// The conversation's rows, wrapped once. Only a turn that runs, or ran in the last frame, is looked at again.
+#[derive(Debug, Default)]
+pub struct ChatRows {
+    width: usize,
+    turns: Vec<TurnRows>,
+    /// Row where each turn starts, and at the end the number of all rows.
+    starts: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct TurnRows {
+    key: Key,
+    head: Vec<Line<'static>>,
+    body: Markdown,
+    foot: Vec<Line<'static>>,
+}
+
+/// What a turn's rows depend on beside its answer, which only grows.
+#[derive(Clone, Debug, PartialEq)]
+struct Key {
+    passages: usize,
+    notices: usize,
+    reasoning: usize,
+    answer: usize,
+    answering: String,
+    waiting_for: &'static str,
+    state: TurnState,
+}
+
+impl ChatRows {
+    pub fn parsed_bytes(&self) -> usize {
+        self.turns.iter().map(|turn| turn.body.parsed_bytes()).sum()
+    }
+
+    fn rows(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// Takes up what happened since the last frame.
+    fn sync(&mut self, state: &State, theme: &Theme, width: usize) {
+        if self.width != width || self.turns.len() > state.turns.len() {
+            *self = Self { width, ..Self::default() };
+        }
+        let settled = self.turns.iter().rposition(|turn| !turn.key.state.is_running()).map_or(0, |at| at + 1);
+        self.starts.truncate(settled);
+        let mut row = self.starts.last().map_or(0, |start| start + self.turns[settled - 1].len());
+        for (at, turn) in state.turns.iter().enumerate().skip(settled) {
+            let key = key(turn, state);
+            match self.turns.get_mut(at) {
+                Some(rows) if rows.key == key => {}
+                Some(rows) => rows.update(turn, key, theme, width),
+                None => {
+                    let mut rows = TurnRows::new(&key, theme, width);
+                    rows.update(turn, key, theme, width);
+                    self.turns.push(rows);
+                }
+            }
+            self.starts.push(row);
+            row += self.turns[at].len();
+        }
+        self.starts.push(row);
+    }
+
+    /// The rows of a range, with the turn and the row in it that each one is.
+    fn visible(&self, extent: Extent) -> impl Iterator<Item = (usize, usize, &Line<'static>)> {
+        let first = self.starts.partition_point(|start| *start <= extent.top).saturating_sub(1);
+        let skipped = extent.top - self.starts.get(first).copied().unwrap_or(0);
+        let turns = self.turns.iter().enumerate().skip(first);
+        turns
+            .flat_map(|(at, turn)| turn.rows().enumerate().map(move |(row, line)| (at, row, line)))
+            .skip(skipped)
+            .take(extent.height)
+    }
+}
+
+impl TurnRows {
+    fn new(key: &Key, theme: &Theme, width: usize) -> Self {
+        let body = Markdown::new(width, key.passages, *theme);
+        Self { key: key.clone(), head: Vec::new(), body, foot: Vec::new() }
+    }
+
+    fn update(&mut self, turn: &Turn, key: Key, theme: &Theme, width: usize) {
+        if self.key.passages != key.passages {
+            self.body = Markdown::new(width, key.passages, *theme);
+        }
+        self.body.update(&turn.answer, !turn.state.is_running());
+        self.head = head(turn, &key, theme, width);
+        self.foot = foot(turn, &key, &self.body, theme, width);
+        self.key = key;
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Line<'static>> {
+        self.head.iter().chain(self.body.rows()).chain(&self.foot)
+    }
+
+    fn len(&self) -> usize {
+        self.head.len() + self.body.rows().len() + self.foot.len()
+    }
+}
+
+fn key(turn: &Turn, state: &State) -> Key {
+    let waiting_for = match (&turn.state, &state.store) {
+        (TurnState::Waiting, Store::Opening) => "waiting for the store to open",
+        (TurnState::Waiting, _) => "waiting for the first index; the question is asked as soon as it is there",
+        _ => "",
+    };
+    let answering = match (&turn.model, &state.answerer) {
+        (Some(model), _) => one_line(model),
+        (None, Answerer::Unknown) => String::new(),
+        (None, Answerer::Quotes | Answerer::Model(_)) if turn.state == TurnState::Waiting => String::new(),
+        (None, Answerer::Quotes | Answerer::Model(_)) => "quoted from the passages (no model configured)".to_owned(),
+    };
+    Key {
+        passages: turn.passages.len(),
+        notices: turn.notices.len(),
+        reasoning: turn.reasoning.len(),
+        answer: turn.answer.len(),
+        answering,
+        waiting_for,
+        state: turn.state.clone(),
+    }
+}
+
+fn head(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut rows = Vec::new();
+    let mut question = Inline::default();
+    question.push(&turn.question, theme.strong);
+    for (y, spans) in question.rows(width.saturating_sub(5).max(2)).into_iter().enumerate() {
+        let label = if y == 0 { Span::styled("You  ", theme.dim) } else { Span::raw("     ") };
+        rows.push(Line::from_iter([label].into_iter().chain(spans)));
+    }
+    rows.push(Line::default());
+    let mut label = Inline::default();
+    label.push("askdocs", theme.strong);
+    if !key.answering.is_empty() {
+        label.push(&format!(" · {}", key.answering), theme.dim);
+    }
+    rows.extend(label.rows(width).into_iter().map(Line::from));
+    for notice in &turn.notices {
+        rows.extend(paragraph(&format!("note: {}", one_line(notice)), width, theme.warning));
+    }
+    if turn.reasoning.is_empty() {
+        return rows;
+    }
+    if turn.answer.is_empty() && turn.state.is_running() {
+        let tail = turn.reasoning.len().saturating_sub(THOUGHT_ROWS * width);
+        let tail = &turn.reasoning[turn.reasoning.ceil_char_boundary(tail)..];
+        let thought = paragraph(tail.trim(), width, theme.dim);
+        rows.push(Line::styled("thinking:", theme.dim));
+        rows.extend(thought.into_iter().rev().take(THOUGHT_ROWS).rev());
+    } else {
+        let length = turn.reasoning.chars().count();
+        rows.extend(paragraph(&format!("(it thought first: {length} characters)"), width, theme.dim));
+    }
+    rows
+}
+
+fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let unknown = body.unknown_citations();
+    let mut rows = Vec::new();
+    if !unknown.is_empty() {
+        let marks: Vec<_> = unknown.iter().map(|number| format!("[{number}?]")).collect();
+        let verb = if marks.len() == 1 { "names a passage that was" } else { "name passages that were" };
+        rows.extend(paragraph(&format!("! {} {verb} not given to the model", marks.join(" ")), width, theme.bad));
+    }
+    let (text, style) = match &turn.state {
+        TurnState::Waiting => (format!("… {}", key.waiting_for), theme.dim),
+        TurnState::Retrieving => ("… searching".to_owned(), theme.dim),
+        TurnState::Thinking if key.passages == 0 => {
+            ("… no passage was found; waiting for the answer".to_owned(), theme.dim)
+        }
+        TurnState::Thinking => (format!("… {} passages found, waiting for the first word", key.passages), theme.dim),
+        TurnState::Streaming | TurnState::Done(FinishReason::Stop) => (String::new(), theme.dim),
+        TurnState::Done(FinishReason::Length) => ("! cut off at the model's length limit".to_owned(), theme.warning),
+        TurnState::Done(FinishReason::Other(reason)) => {
+            (format!("! the server ended the answer: {}", one_line(reason)), theme.warning)
+        }
+        TurnState::Done(FinishReason::EndedEarly) => {
+            ("! answer ended early: the connection closed before the model was done".to_owned(), theme.warning)
+        }
+        TurnState::Stopped => ("■ stopped".to_owned(), theme.warning),
+        TurnState::Failed(message) => (format!("✗ {message}"), theme.bad),
+    };
+    if !text.is_empty() {
+        rows.extend(paragraph(&text, width, style));
+    }
+    rows.push(Line::default());
+    rows
+}
+
+pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = cache.theme;
+    let focused = state.focus == Focus::Chat;
+    let inner = pane::inner(area);
+    let width = usize::from(inner.width.saturating_sub(GUTTER)).max(2);
+    if state.turns.is_empty() {
+        let rows = welcome(state, &theme, width);
+        let extent = Extent::new(rows.len(), usize::from(inner.height), first_row(state, rows.len()));
+        cache.measured.chat = extent;
+        cache.measured.turn_starts = vec![0];
+        pane::draw(frame, area, &theme, "Chat", focused, extent);
+        pane::rows(frame, inner, GUTTER, rows.iter().skip(extent.top));
+        return;
+    }
+    cache.chat.sync(state, &theme, width);
+    let rows = cache.chat.rows();
+    let top = match state.chat_scroll {
+        ChatScroll::End => rows,
+        ChatScroll::At { turn, row } => cache.chat.starts.get(turn).map_or(rows, |start| start + row),
+    };
+    let extent = Extent::new(rows, usize::from(inner.height), top);
+    cache.measured.chat = extent;
+    cache.measured.turn_starts.clone_from(&cache.chat.starts);
+    cache.measured.turn_starts.pop();
+    pane::draw(frame, area, &theme, "Chat", focused, extent);
+    pane::rows(frame, inner, GUTTER, cache.chat.visible(extent).map(|(_, _, line)| line));
+    marks(state, &cache.chat, extent, &theme, frame, inner);
+}
+
+/// Draws what moves without the text changing: which turn is shown, and where the answer goes on.
+fn marks(state: &State, chat: &ChatRows, extent: Extent, theme: &Theme, frame: &mut Frame<'_>, inner: Rect) {
+    for ((turn, row, line), y) in chat.visible(extent).zip(inner.y..) {
+        if row == 0 && state.turns.len() > 1 && state.shown_index() == Some(turn) {
+            frame.render_widget(Span::styled("▸", theme.focus), Rect { y, width: 1, height: 1, ..inner });
+        }
+        let rows = &chat.turns[turn];
+        let last = rows.head.len() + rows.body.rows().len();
+        if rows.key.state == TurnState::Streaming && row + 1 == last {
+            let at = (inner.x + GUTTER).saturating_add(line.width() as u16).min(inner.right().saturating_sub(1));
+            frame.render_widget("▌", Rect { x: at, y, width: 1, height: 1 });
+        }
+    }
+}
+
+fn first_row(state: &State, rows: usize) -> usize {
+    match state.chat_scroll {
+        ChatScroll::End => 0,
+        ChatScroll::At { row, .. } => row.min(rows),
+    }
+}
+
+/// What stands in the chat before the first question.
+fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut rows = paragraph("Ask questions of your own documents, and see why it answered so.", width, theme.strong);
+    let intro = "Write a question below and press Enter. The passages that the answer rests on appear beside it, with every score.";
+    rows.extend(paragraph(intro, width, theme.dim));
+    rows.push(Line::default());
+    for (text, style) in status::troubles(state, theme) {
+        rows.extend(paragraph(&text, width, style));
+        rows.push(Line::default());
+    }
+    let handbook = state.collection().is_none_or(|c| c.sources.iter().any(|s| s.location == SourceSpec::HANDBOOK));
+    if handbook && !matches!(state.store, Store::Failed(_)) {
+        rows.extend(paragraph("The handbook of askdocs itself is here to try it on:", width, theme.dim));
+        for example in ["How do I index my own documents?", "What do the scores mean?", "How do I use a Milvus server?"]
+        {
+            rows.extend(paragraph(&format!("  {example}"), width, theme.citation));
+        }
+        rows.push(Line::default());
+    }
+    if let Some(work) = status::work(state) {
+        rows.extend(paragraph(&format!("… {work}"), width, theme.dim));
+        let meanwhile = "You can ask already: a question waits until there is something to search.";
+        if state.collection().is_none_or(|c| c.passages == 0) {
+            rows.extend(paragraph(meanwhile, width, theme.dim));
+        }
+        rows.push(Line::default());
+    }
+    for (key, what) in [
+        ("Tab", "goes through the panes; Up and Down read in them"),
+        ("Ctrl-T", "shows what is indexed and what was skipped"),
+        ("F1", "lists all keys; Ctrl-C twice quits"),
+    ] {
+        let mut inline = Inline::default();
+        inline.push(&format!("{key}{}", " ".repeat(8_usize.saturating_sub(self::width(key)))), theme.strong);
+        inline.push(what, theme.dim);
+        rows.extend(inline.rows(width).into_iter().map(Line::from));
+    }
+    rows
+}

@@ -1,0 +1,231 @@
+//! Which key does what: one table that the keyboard, the footer and the help overlay share.
+
+use ratatui::crossterm::event::{
+    Event,
+    KeyCode::{
+        self, BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, Left, PageDown, PageUp, Right, Tab, Up,
+    },
+    KeyEvent, KeyEventKind, KeyModifiers,
+};
+
+use super::ViewCache;
+use crate::app::{Action, Edit, Escape, Focus, State, View};
+
+/// A movement in a list or a text; how far it goes depends on what the last frame measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+}
+
+#[derive(Clone, Debug)]
+pub enum Does {
+    Act(Action),
+    Move(Move),
+}
+
+/// When a binding is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Everywhere,
+    /// The keys go to the input.
+    Input,
+    /// They do, and it is empty.
+    EmptyInput,
+    /// They don't: a pane, the ingest view or the help has them.
+    Pane,
+    /// The chat view has them, not its input.
+    ChatPane,
+    /// In the chat view, whichever part of it.
+    Chat,
+}
+
+impl Scope {
+    fn holds(self, state: &State) -> bool {
+        let chat = state.view == View::Chat && !state.help;
+        let input = chat && state.focus == Focus::Input;
+        match self {
+            Self::Everywhere => true,
+            Self::Input => input,
+            Self::EmptyInput => input && state.input.is_empty(),
+            Self::Pane => !input,
+            Self::ChatPane => chat && !input,
+            Self::Chat => chat,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Asking,
+    Reading,
+    Everywhere,
+}
+
+impl Group {
+    pub const ALL: [Self; 3] = [Self::Asking, Self::Reading, Self::Everywhere];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asking => "Asking",
+            Self::Reading => "Reading",
+            Self::Everywhere => "Everywhere",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Binding {
+    keys: &'static [(KeyModifiers, KeyCode)],
+    scope: Scope,
+    does: Does,
+    group: Group,
+    /// The keys' names, and what they do, in the help. Empty where another row says it already.
+    pub shown: &'static str,
+    pub what: &'static str,
+    /// One word for the footer; empty where it has no place there.
+    short: &'static str,
+}
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+const ALT: KeyModifiers = KeyModifiers::ALT;
+const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
+
+const fn bind(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    scope: Scope,
+    does: Does,
+    (group, shown, what, short): (Group, &'static str, &'static str, &'static str),
+) -> Binding {
+    Binding { keys, scope, does, group, shown, what, short }
+}
+
+const fn edit(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    edit: Edit,
+    shown: &'static str,
+    what: &'static str,
+) -> Binding {
+    bind(keys, Scope::Input, Does::Act(Action::Edit(edit)), (Group::Asking, shown, what, ""))
+}
+
+const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'static str, what: &'static str) -> Binding {
+    bind(keys, Scope::Pane, Does::Move(by), (Group::Reading, shown, what, ""))
+}
+
+/// The first row whose key and scope fit is taken.
+#[rustfmt::skip]
+pub static BINDINGS: &[Binding] = &[
+    bind(&[(NONE, Enter)], Scope::Input, Does::Act(Action::Submit), (Group::Asking, "Enter", "ask; stops a running answer first", "ask")),
+    edit(&[(CTRL, Char('j')), (ALT, Enter), (SHIFT, Enter)], Edit::Newline, "Ctrl-J, Alt-Enter", "new line"),
+    bind(&[(NONE, Up)], Scope::Input, Does::Act(Action::Up), (Group::Asking, "Up, Down", "line up or down; earlier questions", "")),
+    bind(&[(NONE, Down)], Scope::Input, Does::Act(Action::Down), (Group::Asking, "", "", "")),
+    bind(&[(NONE, PageUp)], Scope::Input, Does::Move(Move::PageUp), (Group::Asking, "PgUp, PgDn", "scroll the chat while writing", "")),
+    bind(&[(NONE, PageDown)], Scope::Input, Does::Move(Move::PageDown), (Group::Asking, "", "", "")),
+    edit(&[(NONE, Left), (CTRL, Char('b'))], Edit::Left, "", ""),
+    edit(&[(NONE, Right), (CTRL, Char('f'))], Edit::Right, "", ""),
+    edit(&[(CTRL, Left), (ALT, Left), (ALT, Char('b'))], Edit::WordLeft, "Ctrl-Left, Ctrl-Right", "word left or right"),
+    edit(&[(CTRL, Right), (ALT, Right), (ALT, Char('f'))], Edit::WordRight, "", ""),
+    edit(&[(NONE, Home), (CTRL, Char('a'))], Edit::LineStart, "Home, End", "start or end of the line"),
+    edit(&[(NONE, End), (CTRL, Char('e'))], Edit::LineEnd, "", ""),
+    edit(&[(CTRL, Char('w')), (CTRL, Backspace), (ALT, Backspace)], Edit::DeleteWordBack, "Ctrl-W", "delete the word before"),
+    edit(&[(CTRL, Char('u'))], Edit::DeleteToLineStart, "Ctrl-U, Ctrl-K", "delete to the line's start or end"),
+    edit(&[(CTRL, Char('k'))], Edit::DeleteToLineEnd, "", ""),
+    edit(&[(NONE, Backspace), (CTRL, Char('h'))], Edit::DeleteBack, "", ""),
+    edit(&[(NONE, Delete)], Edit::DeleteForward, "", ""),
+    bind(&[(CTRL, Char('d'))], Scope::EmptyInput, Does::Act(Action::Quit), (Group::Everywhere, "Ctrl-D", "quit, when the input is empty", "")),
+    edit(&[(CTRL, Char('d'))], Edit::DeleteForward, "", ""),
+
+    moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "Up, Down, k, j", "scroll; another passage in the list"),
+    moves(&[(NONE, Down), (NONE, Char('j'))], Move::Down, "", ""),
+    moves(&[(NONE, PageUp)], Move::PageUp, "PgUp, PgDn, Space", "a page up or down"),
+    moves(&[(NONE, PageDown), (NONE, Char(' '))], Move::PageDown, "", ""),
+    moves(&[(NONE, Home), (NONE, Char('g'))], Move::Top, "Home, End, g, G", "first or last"),
+    moves(&[(NONE, End), (NONE, Char('G'))], Move::Bottom, "", ""),
+    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::ChatPane, Does::Act(Action::OlderTurn), (Group::Reading, "[, ], Left, Right", "passages of an earlier or later question", "")),
+    bind(&[(NONE, Char(']')), (NONE, Right)], Scope::ChatPane, Does::Act(Action::NewerTurn), (Group::Reading, "", "", "")),
+
+    bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; back to the input", "")),
+    bind(&[(NONE, Tab)], Scope::Chat, Does::Act(Action::FocusNext), (Group::Everywhere, "Tab, Shift-Tab", "next or previous pane", "panes")),
+    bind(&[(SHIFT, BackTab), (NONE, BackTab)], Scope::Chat, Does::Act(Action::FocusPrevious), (Group::Everywhere, "", "", "")),
+    bind(&[(CTRL, Char('r'))], Scope::Everywhere, Does::Act(Action::Reindex), (Group::Everywhere, "Ctrl-R", "index what changed; get a missing model", "re-index")),
+    bind(&[(CTRL, Char('t')), (NONE, F(2))], Scope::Everywhere, Does::Act(Action::SwitchView), (Group::Everywhere, "Ctrl-T, F2", "ingest view and back to the chat", "ingest")),
+    bind(&[(NONE, Char('?'))], Scope::EmptyInput, Does::Act(Action::Help), (Group::Everywhere, "?, F1", "this help (? where it isn't typed)", "keys")),
+    bind(&[(NONE, Char('?'))], Scope::Pane, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
+    bind(&[(NONE, F(1))], Scope::Everywhere, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
+    bind(&[(CTRL, Char('l'))], Scope::Everywhere, Does::Act(Action::Redraw), (Group::Everywhere, "Ctrl-L", "draw the screen anew", "")),
+    bind(&[(CTRL, Char('z'))], Scope::Everywhere, Does::Act(Action::Suspend), (Group::Everywhere, "Ctrl-Z", "to the shell; `fg` comes back", "")),
+    bind(&[(CTRL, Char('c'))], Scope::Everywhere, Does::Act(Action::Interrupt), (Group::Everywhere, "Ctrl-C", "clear the input or stop; twice quits", "")),
+];
+
+/// What a terminal event means now. `None` for what means nothing; a resize needs a frame but no action.
+///
+/// `cache` is the one that the last frame was drawn with: pages and ends are counted in its rows.
+pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
+    let key = match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => key,
+        Event::Paste(text) => return (!state.help).then_some(Action::Insert(text)),
+        Event::Key(_) | Event::Mouse(_) | Event::Resize(..) | Event::FocusGained | Event::FocusLost => return None,
+    };
+    if let Some(binding) = BINDINGS.iter().find(|binding| binding.scope.holds(state) && binding.fits(key)) {
+        return match &binding.does {
+            Does::Act(action) => Some(action.clone()),
+            Does::Move(by) => cache.measured.resolve(state, *by),
+        };
+    }
+    match key.code {
+        // Ctrl with Alt is how some keyboards type a third symbol.
+        Char(c) if Scope::Input.holds(state) && key.modifiers.contains(CTRL) == key.modifiers.contains(ALT) => {
+            Some(Action::Insert(c.to_string()))
+        }
+        _ => None,
+    }
+}
+
+impl Binding {
+    fn fits(&self, key: KeyEvent) -> bool {
+        self.keys.iter().any(|(modifiers, code)| match code {
+            // A symbol says by itself whether Shift was held.
+            Char(_) => *code == key.code && *modifiers == key.modifiers - SHIFT,
+            _ => *code == key.code && *modifiers == key.modifiers,
+        })
+    }
+
+    pub fn group(&self) -> Group {
+        self.group
+    }
+}
+
+/// The keys worth naming now and what they do, the most important first.
+pub fn footer(state: &State) -> Vec<(&'static str, &'static str)> {
+    let named = BINDINGS.iter().filter(|binding| binding.scope.holds(state));
+    named
+        .filter_map(|binding| {
+            let word = match &binding.does {
+                Does::Act(Action::Escape) => escape_word(state.escape()),
+                Does::Act(Action::SwitchView) if state.view == View::Ingest => "chat",
+                Does::Act(_) | Does::Move(_) => binding.short,
+            };
+            let name = binding.shown.split(',').next().unwrap_or(binding.shown);
+            (!word.is_empty()).then_some((name, word))
+        })
+        .collect()
+}
+
+fn escape_word(escape: Escape) -> &'static str {
+    match escape {
+        Escape::CloseHelp => "close",
+        Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
+        Escape::LeaveIngest => "back",
+        Escape::StopAnswer => "stop",
+        Escape::FocusInput => "to the input",
+        Escape::FollowLatest => "to the latest",
+        Escape::Nothing => "",
+    }
+}

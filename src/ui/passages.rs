@@ -1,0 +1,247 @@
+//! The passages of the shown turn with every retriever's own score, the text of one of them, and the turn's timings.
+
+use std::time::Duration;
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{ViewCache, cache::Extent, inline::paragraph, pane, status, theme::Theme};
+use crate::{
+    app::{Focus, State},
+    domain::{Chunk, ChunkId, Metric, Mode, Passage, Scores, Turn, TurnState},
+    text::{fit, one_line, width},
+};
+
+/// Columns of a full bar.
+const BAR: usize = 16;
+/// Characters per token of English text, where the server counts none.
+const CHARS_PER_TOKEN: f64 = 4.0;
+
+/// The shown passage's rows, wrapped once.
+#[derive(Debug, Default)]
+pub struct PassageRows {
+    key: Option<(ChunkId, usize, usize)>,
+    rows: Vec<Line<'static>>,
+    /// Where the passage itself starts, behind what stands before it in the document.
+    start: usize,
+}
+
+pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = cache.theme;
+    let focused = state.focus == Focus::Passages;
+    let inner = pane::inner(area);
+    let Some((turn, index)) = state.shown_turn().zip(state.shown_index()) else {
+        pane::draw(frame, area, &theme, "Passages", focused, Extent::default());
+        let rows =
+            paragraph("The passages an answer rests on appear here.", usize::from(inner.width).max(2), theme.dim);
+        pane::rows(frame, inner, 0, rows.iter());
+        return;
+    };
+    let title = format!("Passages · turn {} · {} · k={}", index + 1, turn.settings.mode, turn.settings.k);
+    if turn.passages.is_empty() {
+        pane::draw(frame, area, &theme, &title, focused, Extent::default());
+        let text = match turn.state {
+            TurnState::Waiting | TurnState::Retrieving => "… searching",
+            TurnState::Stopped => "stopped before anything was found",
+            TurnState::Failed(_) => "the search failed",
+            TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found",
+        };
+        pane::rows(frame, inner, 1, paragraph(text, usize::from(inner.width).max(2), theme.dim).iter());
+        return;
+    }
+    let height = usize::from(inner.height / 2).max(1);
+    // As little movement as keeps the selected one in view.
+    let before = cache.measured.passages.top;
+    let top = before.min(state.selected_passage).max((state.selected_passage + 1).saturating_sub(height));
+    let extent = Extent::new(turn.passages.len(), height, top);
+    cache.measured.passages = extent;
+    pane::draw(frame, area, &theme, &title, focused, extent);
+    let best = turn.passages.iter().filter_map(|passage| passage.scores.dense.or(passage.scores.keyword));
+    let best = best.reduce(|a, b| if nearer(&turn.passages[0].scores, a, b) { a } else { b }).unwrap_or(1.0);
+    let columns = usize::from(inner.width);
+    let shown = turn.passages.iter().enumerate().skip(extent.top);
+    let rows: Vec<_> = shown
+        .flat_map(|(at, passage)| {
+            entry(passage, at == state.selected_passage, turn.settings.mode, best, columns, &theme)
+        })
+        .collect();
+    pane::rows(frame, inner, 0, rows.iter());
+}
+
+fn nearer(scores: &Scores, a: f32, b: f32) -> bool {
+    match scores.dense {
+        Some(_) => scores.metric.nearer_first(a, b).is_lt(),
+        None => a > b,
+    }
+}
+
+/// The two rows of a passage in the list.
+fn entry(p: &Passage, selected: bool, mode: Mode, best: f32, columns: usize, theme: &Theme) -> [Line<'static>; 2] {
+    let mark = if selected { "▸" } else { " " };
+    let number = format!("{mark}{} ", p.rank);
+    let room = columns.saturating_sub(width(&number));
+    let place = one_line(&p.chunk.place());
+    let title = one_line(p.chunk.title());
+    // The place is what finds the passage again: it goes first, and gives way only to half the row.
+    let place = fit(&place, room.saturating_sub(width(&title) + 2).max(room * 3 / 5));
+    let title = fit(&title, room.saturating_sub(width(&place) + 2));
+    let first = Line::from(vec![
+        Span::styled(number, if selected { theme.focus } else { theme.strong }),
+        Span::styled(place, if selected { theme.selected } else { ratatui::style::Style::new() }),
+        Span::raw("  "),
+        Span::styled(title, theme.dim),
+    ]);
+    [first, score_row(&p.scores, mode, best, columns, theme)]
+}
+
+/// Each retriever's own number under its own name, with its rank.
+fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &Theme) -> Line<'static> {
+    let leg = |name: &str, score: Option<String>, rank: Option<u32>| match (score, rank) {
+        (Some(score), Some(rank)) => format!("{name} {score} #{rank}"),
+        (Some(score), None) => format!("{name} {score}"),
+        (None, _) => format!("{name} –"),
+    };
+    let dense = leg(scores.metric.name(), scores.dense.map(decimals), scores.dense_rank);
+    let keyword = leg("bm25", scores.keyword.map(|score| format!("{score:.1}")), scores.keyword_rank);
+    let mut legs = Vec::new();
+    if mode.uses_dense() {
+        legs.push(dense);
+    }
+    if mode.uses_keyword() {
+        legs.push(keyword);
+    }
+    let mut tail: String = legs.iter().skip(1).map(|leg| format!("  {leg:<12}")).collect();
+    if let Some(fused) = scores.fused {
+        tail = format!("{tail}  fused {fused:.2}");
+    }
+    let head = format!("   {:<11}", legs.first().map_or("", String::as_str));
+    let room = columns.saturating_sub(width(&head) + width(&tail) + 1).min(BAR);
+    let filled = match (scores.dense, scores.keyword) {
+        (Some(score), _) => match scores.metric {
+            Metric::Ip | Metric::Cosine => score,
+            // Smaller is nearer: the nearest fills the bar.
+            Metric::L2 => best / score.max(f32::EPSILON),
+        },
+        (None, Some(score)) if !mode.uses_dense() => score / best.max(f32::EPSILON),
+        (None, Some(_) | None) => 0.0,
+    };
+    // A bar that is too short to compare says nothing.
+    let bar = if room >= 4 { format!(" {:<room$}", status::bar(f64::from(filled), room)) } else { String::new() };
+    Line::from(vec![Span::raw(head), Span::styled(bar, theme.bar), Span::styled(tail, theme.dim)])
+}
+
+/// `.649`, `-.02`, `12.3`: three digits that matter.
+fn decimals(score: f32) -> String {
+    if score.abs() < 1.0 {
+        format!("{score:.3}").replacen("0.", ".", 1)
+    } else if score.abs() < 10.0 {
+        format!("{score:.2}")
+    } else {
+        format!("{score:.1}")
+    }
+}
+
+pub fn draw_text(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = cache.theme;
+    let focused = state.focus == Focus::PassageText;
+    let inner = pane::inner(area);
+    let Some(passage) = state.shown_passage() else {
+        cache.measured.passage = Extent::default();
+        pane::draw(frame, area, &theme, "Passage", focused, Extent::default());
+        return;
+    };
+    let neighbours = state.neighbours.get(&passage.chunk.id).map_or(&[][..], Vec::as_slice);
+    let columns = usize::from(inner.width.saturating_sub(2)).max(2);
+    let key = Some((passage.chunk.id, neighbours.len(), columns));
+    if cache.passage.key != key {
+        cache.passage = passage_rows(&passage.chunk, neighbours, &theme, columns);
+        cache.passage.key = key;
+    }
+    let rows = &cache.passage;
+    let top = rows.start.saturating_add_signed(state.passage_scroll);
+    let extent = Extent::new(rows.rows.len(), usize::from(inner.height), top);
+    cache.measured.passage = extent;
+    cache.measured.passage_start = rows.start;
+    let title = format!("Passage {} · {}", passage.rank, passage.chunk.place());
+    pane::draw(frame, area, &theme, &title, focused, extent);
+    pane::rows(frame, inner, 0, rows.rows.iter().skip(extent.top));
+}
+
+/// The passage as it was sent, a bar beside it, between its dimmed neighbours in the document.
+fn passage_rows(chunk: &Chunk, neighbours: &[Chunk], theme: &Theme, columns: usize) -> PassageRows {
+    let mut out = PassageRows::default();
+    let beside = |chunk: &Chunk| {
+        let text = paragraph(chunk.text.trim_end(), columns, theme.dim);
+        text.into_iter().map(|line| with_mark("  ", line, theme)).chain([Line::default()])
+    };
+    for before in neighbours.iter().filter(|other| other.ordinal < chunk.ordinal) {
+        out.rows.extend(beside(before));
+    }
+    out.start = out.rows.len();
+    if !chunk.heading.is_empty() {
+        let heading = paragraph(&one_line(&chunk.heading.join(" > ")), columns, theme.strong);
+        out.rows.extend(heading.into_iter().map(|line| with_mark("▌ ", line, theme)));
+    }
+    let text = paragraph(chunk.text.trim_end(), columns, ratatui::style::Style::new());
+    out.rows.extend(text.into_iter().map(|line| with_mark("▌ ", line, theme)));
+    for after in neighbours.iter().filter(|other| other.ordinal > chunk.ordinal) {
+        out.rows.push(Line::default());
+        out.rows.extend(beside(after));
+    }
+    out
+}
+
+fn with_mark(mark: &'static str, mut line: Line<'static>, theme: &Theme) -> Line<'static> {
+    line.spans.insert(0, Span::styled(mark, theme.bar));
+    line
+}
+
+/// In a border where there is room for one, else on one row.
+pub fn draw_timings(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let parts = state.shown_turn().map(timings).unwrap_or_default();
+    let bordered = area.height >= 3;
+    let text = if bordered { parts.join(" │ ") } else { format!(" {}", parts.join(" │ ")) };
+    let inner = if bordered { pane::inner(area) } else { area };
+    if bordered {
+        pane::draw(frame, area, theme, "Timings", false, Extent::default());
+    }
+    let style = if bordered { ratatui::style::Style::new() } else { theme.dim };
+    let line = Line::styled(fit(&text, usize::from(inner.width)), style);
+    pane::rows(frame, inner, 0, [line].iter());
+}
+
+fn timings(turn: &Turn) -> Vec<String> {
+    let times = &turn.timings;
+    let embed = times.embed.unwrap_or_default();
+    let legs = times.dense.unwrap_or_default().max(times.keyword.unwrap_or_default());
+    let search = times.retrieval.map(|all| all.saturating_sub(embed)).or((!legs.is_zero()).then_some(legs));
+    let stages =
+        [("embed", times.embed), ("search", search), ("prompt", times.prompt), ("first token", times.first_token)];
+    let mut parts: Vec<_> = stages
+        .into_iter()
+        .filter_map(|(name, time)| time.map(|time| format!("{name} {}", milliseconds(time))))
+        .collect();
+    if turn.model.is_some()
+        && let Some(seconds) = times.generation.map(|time| time.as_secs_f64()).filter(|seconds| *seconds > 0.0)
+    {
+        parts.push(match turn.usage {
+            Some(usage) => format!("{:.0} tokens/s", usage.completion_tokens as f64 / seconds),
+            None => format!("~{:.0} tokens/s", turn.answer.chars().count() as f64 / CHARS_PER_TOKEN / seconds),
+        });
+    }
+    parts
+}
+
+fn milliseconds(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    if ms >= 10_000.0 {
+        format!("{:.1} s", ms / 1e3)
+    } else if ms >= 10.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{ms:.1} ms")
+    }
+}

@@ -1,0 +1,194 @@
+//! The title line, the notice above the input, the footer, and the numbers they share with the views.
+
+use std::time::Duration;
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{inline::row_width, keys, theme::Theme};
+use crate::{
+    app::{Answerer, Armed, Model, State, Store},
+    domain::{ProgressSnapshot, Stage},
+    text::{fit, one_line, width},
+};
+
+/// What is searched, embedded and answered with at the left, how things stand at the right.
+pub fn draw_title(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let (standing, style) = standing(state, theme);
+    let standing = format!("{standing} ");
+    let room = usize::from(area.width).saturating_sub(width(&standing) + 11);
+    let collection = match &state.store {
+        Store::Opening => String::new(),
+        Store::Failed(_) => "no store".to_owned(),
+        Store::Open { description, name, collection } => {
+            let passages = collection.as_ref().map_or(0, |collection| collection.passages);
+            format!("{name} · {passages} passages · {description}")
+        }
+    };
+    let model = match &state.model {
+        Model::Ready { name, dim } => format!("{name} {dim}d"),
+        Model::Loading { .. } | Model::Failed(_) => String::new(),
+    };
+    let answerer = match &state.answerer {
+        Answerer::Unknown => String::new(),
+        Answerer::Quotes => "quotes, no model".to_owned(),
+        Answerer::Model(label) => label.clone(),
+    };
+    let parts = [collection, model, answerer].map(|part| one_line(&part));
+    let text = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("   ");
+    let text = fit(&text, room);
+    let gap = usize::from(area.width).saturating_sub(10 + width(&text) + width(&standing));
+    let spans = vec![
+        Span::styled(" askdocs", theme.strong),
+        Span::raw("  "),
+        Span::styled(text, theme.dim),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(standing, style),
+    ];
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// The most important thing about the state, in two or three words behind a mark of its own.
+fn standing(state: &State, theme: &Theme) -> (String, Style) {
+    let loading = |snapshot: &ProgressSnapshot, elapsed: Duration| match snapshot.stage {
+        Stage::Downloading => format!("↓ {}", download(snapshot, elapsed)),
+        Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Indexing | Stage::Done => {
+            "… loading the model".to_owned()
+        }
+    };
+    match (&state.store, &state.model, &state.ingest) {
+        (Store::Failed(_), ..) => ("✗ no store".to_owned(), theme.bad),
+        (Store::Opening, ..) => ("… opening".to_owned(), theme.dim),
+        (_, Model::Loading { snapshot, elapsed }, _) if snapshot.stage == Stage::Downloading => {
+            (loading(snapshot, *elapsed), theme.warning)
+        }
+        (.., Some(job)) => {
+            let counts = format!("{}/{}", job.snapshot.documents_done, job.snapshot.documents_total);
+            (format!("… indexing {counts}"), theme.warning)
+        }
+        (_, Model::Loading { snapshot, elapsed }, None) => (loading(snapshot, *elapsed), theme.dim),
+        (..) if state.running_turn().is_some() => ("◐ answering".to_owned(), theme.good),
+        (_, Model::Failed(_), None) => ("◐ keyword search only".to_owned(), theme.warning),
+        (_, Model::Ready { .. }, None) => ("● ready".to_owned(), theme.good),
+    }
+}
+
+/// What is being worked on in the background, in a sentence; `None` when nothing is.
+pub fn work(state: &State) -> Option<String> {
+    if state.store == Store::Opening {
+        return Some("opening the store".to_owned());
+    }
+    if let Model::Loading { snapshot, elapsed } = &state.model {
+        return Some(match snapshot.stage {
+            Stage::Downloading => {
+                format!("getting {} · {}", one_line(&snapshot.current), download(snapshot, *elapsed))
+            }
+            Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Indexing | Stage::Done => {
+                "loading the embedding model".to_owned()
+            }
+        });
+    }
+    let job = state.ingest.as_ref()?;
+    let snapshot = &job.snapshot;
+    Some(format!("indexing: {} of {} documents", snapshot.documents_done, snapshot.documents_total))
+}
+
+/// What is broken, in full, with what to do about it.
+pub fn troubles(state: &State, theme: &Theme) -> Vec<(String, Style)> {
+    let mut troubles = Vec::new();
+    if let Store::Failed(message) = &state.store {
+        troubles.push((format!("✗ The store could not be opened: {message}"), theme.bad));
+    }
+    if let Model::Failed(message) = &state.model {
+        let text = format!("! Keyword search only, there is no embedding model: {message}\nCtrl-R tries again.");
+        troubles.push((text, theme.warning));
+    }
+    if let (Some(Err(message)), None) = (&state.last_ingest, &state.ingest) {
+        troubles.push((format!("✗ Indexing failed: {message}\nCtrl-R tries again."), theme.bad));
+    }
+    troubles
+}
+
+/// `42 % of 90.9 MB · 3.1 MB/s · 17 s left`, as far as it is known.
+pub fn download(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
+    let mut parts = Vec::new();
+    if snapshot.bytes_total > 0 {
+        let percent = snapshot.bytes_done as f64 * 100.0 / snapshot.bytes_total as f64;
+        parts.push(format!("{percent:.0} % of {}", bytes(snapshot.bytes_total as f64)));
+    } else {
+        parts.push(bytes(snapshot.bytes_done as f64));
+    }
+    if !elapsed.is_zero() && snapshot.bytes_done > 0 {
+        parts.push(format!("{}/s", bytes(snapshot.bytes_done as f64 / elapsed.as_secs_f64())));
+    }
+    if let Some(left) = snapshot.time_left(elapsed) {
+        parts.push(format!("{} left", duration(left)));
+    }
+    parts.join(" · ")
+}
+
+fn bytes(count: f64) -> String {
+    match count {
+        c if c >= 1e9 => format!("{:.1} GB", c / 1e9),
+        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
+        c if c >= 1e3 => format!("{:.0} kB", c / 1e3),
+        c => format!("{c:.0} B"),
+    }
+}
+
+/// `8 s`, `2 min 05 s`, `1 h 12 min`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A part from 0 to 1 of `columns`, in eighths of a column.
+pub fn bar(part: f64, columns: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
+    let eighths = (part * columns as f64 * 8.0).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+/// What to tell now: what a key pressed again will do, the last notice, or what is broken.
+pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let first = |text: &str| one_line(text.lines().next().unwrap_or(""));
+    let (text, style) = match (&state.armed, &state.notice, &state.store, &state.model) {
+        (Some(Armed::Quit), ..) => ("press Ctrl-C again to quit".to_owned(), theme.warning),
+        (Some(Armed::StopIngest), ..) => {
+            ("press Esc again to stop indexing; what is done is kept".to_owned(), theme.warning)
+        }
+        (None, Some(notice), ..) => (one_line(notice), theme.strong),
+        (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),
+        (None, None, _, Model::Failed(message)) => {
+            let text = format!("keyword search only (Ctrl-R tries again, Ctrl-T tells more): {}", first(message));
+            (text, theme.warning)
+        }
+        (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => return,
+    };
+    let text = format!(" {}", fit(&text, usize::from(area.width.saturating_sub(2))));
+    frame.render_widget(Line::styled(text, style), area);
+}
+
+pub fn draw_footer(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let mut spans = vec![Span::raw(" ")];
+    for (name, word) in keys::footer(state) {
+        let separator = if spans.len() == 1 { "" } else { " · " };
+        let used = row_width(&spans) + width(separator) + width(name) + 1 + width(word);
+        if used > usize::from(area.width) {
+            break;
+        }
+        spans.push(Span::styled(separator, theme.dim));
+        spans.push(Span::styled(name, theme.strong));
+        spans.push(Span::styled(format!(" {word}"), theme.dim));
+    }
+    frame.render_widget(Line::from(spans), area);
+}

@@ -1,0 +1,189 @@
+//! Drives the application by events and looks at what is drawn.
+
+mod markdown;
+mod screens;
+mod work;
+
+use std::time::Duration;
+
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::Buffer,
+    crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers},
+};
+
+use super::{Theme, ViewCache, key, view};
+use crate::{
+    app::{Action, Effect, Event, State},
+    domain::{
+        Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Metric, Passage, Scores, SourceSpec, StageTimings, TurnId,
+        Usage,
+    },
+};
+
+/// An application without a runtime: events in, effects out, a screen to look at.
+pub struct World {
+    pub state: State,
+    pub cache: ViewCache,
+    pub effects: Vec<Effect>,
+    terminal: Terminal<TestBackend>,
+}
+
+impl World {
+    /// Just started, nothing known yet.
+    pub fn new(columns: u16, rows: u16) -> Self {
+        Self {
+            state: State::default(),
+            cache: ViewCache::new(Theme::new(true)),
+            effects: Vec::new(),
+            terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
+        }
+    }
+
+    /// Everything is there: the handbook, the embedding model, a chat model.
+    pub fn ready(columns: u16, rows: u16) -> Self {
+        let mut world = Self::new(columns, rows);
+        world.send(opened(Some(handbook())));
+        world.send(Event::ModelReady { name: "all-minilm-l6-v2".to_owned(), dim: 384 });
+        world.send(Event::ChatModel { label: Some("lepton: mistral-7b".to_owned()), note: None });
+        world
+    }
+
+    pub fn send(&mut self, event: Event) {
+        self.effects.extend(self.state.update(event));
+    }
+
+    pub fn key(&mut self, modifiers: KeyModifiers, code: KeyCode) {
+        self.input(Input::Key(KeyEvent::new(code, modifiers)));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        if let Some(action) = key(&self.state, &self.cache, input) {
+            self.send(Event::Action(action));
+        }
+    }
+
+    /// Asks a question; returns the turn's id.
+    pub fn ask(&mut self, question: &str) -> TurnId {
+        self.send(Event::Action(Action::Insert(question.to_owned())));
+        self.send(Event::Action(Action::Submit));
+        self.state.turns.last().unwrap().id
+    }
+
+    pub fn draw(&mut self) -> &Buffer {
+        self.terminal.draw(|frame| view(&self.state, &mut self.cache, frame)).unwrap();
+        self.terminal.backend().buffer()
+    }
+
+    /// The screen as text, without spaces at the ends of rows.
+    pub fn screen(&mut self) -> String {
+        let buffer = self.draw();
+        let rows = buffer.content.chunks(usize::from(buffer.area.width));
+        let text = rows.map(|row| {
+            // A wide character's second cell holds nothing of its own.
+            let mut skip = 0;
+            let mut text = String::new();
+            for cell in row {
+                if skip == 0 {
+                    text.push_str(cell.symbol());
+                    skip = crate::text::width(cell.symbol());
+                }
+                skip = skip.saturating_sub(1);
+            }
+            text.trim_end().to_owned()
+        });
+        text.collect::<Vec<_>>().join("\n")
+    }
+}
+
+pub fn opened(collection: Option<CollectionInfo>) -> Event {
+    Event::StoreOpened { store: "embedded".to_owned(), name: "handbook".to_owned(), collection }
+}
+
+pub fn handbook() -> CollectionInfo {
+    CollectionInfo {
+        name: "handbook".to_owned(),
+        documents: 9,
+        passages: 41,
+        fingerprint: None,
+        metric: Metric::Ip,
+        bytes: None,
+        sources: vec![SourceSpec::handbook()],
+    }
+}
+
+pub fn chunk(ordinal: u32, document: &str, heading: &str, text: &str) -> Chunk {
+    Chunk {
+        id: ChunkId::from_digest([ordinal as u8 + 1; 8]),
+        document: document.to_owned(),
+        ordinal,
+        heading: vec!["Product FAQ".to_owned(), heading.to_owned()],
+        lines: (ordinal * 10 + 1, ordinal * 10 + 9),
+        bytes: 0..text.len(),
+        text: text.to_owned(),
+        tokens: 100,
+    }
+}
+
+pub fn passages() -> Vec<Passage> {
+    let texts = [
+        (
+            "Where does Milvus store data?",
+            "Milvus deals with two types of data, inserted data and metadata.\n\nInserted data are stored in persistent storage as incremental log.",
+        ),
+        ("How does Milvus flush data?", "Milvus returns success when inserted data are loaded to the message queue."),
+        (
+            "Does Milvus support inserting and searching data simultaneously?",
+            "Yes. Insert operations and query operations are handled by two separate modules.",
+        ),
+    ];
+    let scores = [(0.649, 1, Some((7.2, 3)), 1.0), (0.597, 2, Some((9.8, 1)), 0.94), (0.412, 5, None, 0.31)];
+    let both = texts.into_iter().zip(scores).zip(1..);
+    both.map(|(((heading, text), (dense, dense_rank, keyword, fused)), rank)| Passage {
+        rank,
+        chunk: chunk(rank * 2, "faq/product_faq.md", heading, text),
+        scores: Scores {
+            metric: Metric::Ip,
+            dense: Some(dense),
+            dense_rank: Some(dense_rank),
+            keyword: keyword.map(|(score, _)| score),
+            keyword_rank: keyword.map(|(_, rank)| rank),
+            fused: Some(fused),
+        },
+    })
+    .collect()
+}
+
+pub fn timings() -> StageTimings {
+    let ms = |n| Some(Duration::from_millis(n));
+    StageTimings {
+        embed: ms(5),
+        dense: Some(Duration::from_micros(1_700)),
+        keyword: ms(1),
+        fuse: None,
+        retrieval: Some(Duration::from_micros(7_200)),
+        prompt: Some(Duration::from_micros(80)),
+        first_token: ms(310),
+        generation: ms(2_000),
+    }
+}
+
+pub fn retrieved(turn: TurnId, notices: &[&str]) -> Event {
+    let timings = StageTimings { first_token: None, generation: None, prompt: None, ..timings() };
+    let notices = notices.iter().map(|&notice| notice.to_owned()).collect();
+    Event::Retrieved { turn, passages: passages(), timings, notices }
+}
+
+pub fn delta(turn: TurnId, text: &str) -> Event {
+    Event::Delta { turn, text: text.to_owned() }
+}
+
+pub fn finished(turn: TurnId, finish: FinishReason) -> Event {
+    let usage = Some(Usage { prompt_tokens: 900, completion_tokens: 84 });
+    Event::Finished { turn, finish, usage, timings: timings() }
+}
+
+pub fn started_job(world: &World) -> JobId {
+    world.state.ingest.as_ref().unwrap().id
+}

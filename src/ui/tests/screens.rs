@@ -1,0 +1,284 @@
+use insta::assert_snapshot;
+
+use super::*;
+use crate::domain::{IngestReport, ProgressSnapshot, Skip, Stage};
+
+const QUESTION: &str = "How is data stored in milvus?";
+
+#[test]
+fn first_frame() {
+    assert_snapshot!(World::new(110, 24).screen());
+}
+
+#[test]
+fn first_run() {
+    let mut world = World::ready(110, 24);
+    assert_snapshot!(world.screen());
+}
+
+#[test]
+fn model_downloading_while_a_question_waits() {
+    let mut world = World::new(110, 24);
+    world.send(opened(None));
+    world.send(Event::ModelProgress { snapshot: downloading(), elapsed: Duration::from_secs(12) });
+    assert_snapshot!("model_downloading", world.screen());
+    world.ask(QUESTION);
+    assert_snapshot!("model_downloading_waiting", world.screen());
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+    assert_snapshot!("model_downloading_ingest", world.screen());
+}
+
+fn downloading() -> ProgressSnapshot {
+    ProgressSnapshot {
+        stage: Stage::Downloading,
+        bytes_done: 38_000_000,
+        bytes_total: 90_868_376,
+        current: "model.safetensors".to_owned(),
+        ..ProgressSnapshot::default()
+    }
+}
+
+#[test]
+fn model_failed() {
+    let mut world = World::new(110, 24);
+    world.send(opened(Some(handbook())));
+    world.send(Event::ChatModel { label: None, note: None });
+    let why =
+        "the model could not be got\n  hub: connection refused\n  wheel: pip was not found\nhint: install python3-pip";
+    world.send(Event::ModelFailed(why.to_owned()));
+    assert_snapshot!("model_failed", world.screen());
+    let turn = world.ask(QUESTION);
+    world.send(retrieved(turn, &["keyword search only: there is no embedding model"]));
+    world.send(delta(turn, "> Inserted data are stored in persistent storage as incremental log. [1]\n"));
+    world.send(finished(turn, FinishReason::Stop));
+    assert_snapshot!("model_failed_quoted", world.screen());
+}
+
+#[test]
+fn streaming() {
+    let mut world = World::ready(120, 30);
+    let turn = world.ask(QUESTION);
+    assert_snapshot!("streaming_1_searching", world.screen());
+    world.send(retrieved(turn, &[]));
+    assert_snapshot!("streaming_2_passages", world.screen());
+    world.send(Event::Reasoning { turn, text: "The passages speak of logs and of etcd.".to_owned() });
+    assert_snapshot!("streaming_3_thinking", world.screen());
+    world.send(delta(turn, "Inserted data are kept in **persistent storage** as incremental log [1]; metadata"));
+    assert_snapshot!("streaming_4_text", world.screen());
+}
+
+#[test]
+fn done_with_citations_one_of_them_invented() {
+    let mut world = World::ready(120, 30);
+    let turn = world.ask(QUESTION);
+    world.send(retrieved(turn, &[]));
+    world.send(delta(
+        turn,
+        "Two kinds of data [1, 2]:\n\n- **inserted** data, in `MinIO` or S3 [1]\n- metadata, in etcd [7]\n",
+    ));
+    world.send(finished(turn, FinishReason::Stop));
+    assert_snapshot!(world.screen());
+}
+
+#[test]
+fn endings_that_are_not_whole() {
+    let mut world = World::ready(120, 40);
+    for finish in [FinishReason::EndedEarly, FinishReason::Length, FinishReason::Other("content_filter".to_owned())] {
+        let turn = world.ask(finish.name());
+        world.send(retrieved(turn, &[]));
+        world.send(delta(turn, "Half of an"));
+        world.send(finished(turn, finish));
+    }
+    let turn = world.ask("fails");
+    let message = "the server answered 401 Unauthorized: invalid token\nhint: set LEPTONAI_TOKEN".to_owned();
+    world.send(Event::TurnFailed { turn, message });
+    let turn = world.ask("stopped");
+    world.send(retrieved(turn, &[]));
+    world.send(delta(turn, "What was said so"));
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    assert_eq!(world.effects.last(), Some(&Effect::CancelTurn(turn)));
+    assert_snapshot!(world.screen());
+}
+
+#[test]
+fn passage_text_between_its_neighbours() {
+    let mut world = World::ready(120, 30);
+    let turn = world.ask(QUESTION);
+    world.send(retrieved(turn, &[]));
+    world.send(finished(turn, FinishReason::Stop));
+    let id = passages()[0].chunk.id;
+    let long = "A neighbour that stands before it.\n".repeat(20);
+    let chunks = vec![
+        chunk(1, "faq/product_faq.md", "Before", &long),
+        passages()[0].chunk.clone(),
+        chunk(3, "faq/product_faq.md", "After", &long),
+    ];
+    world.send(Event::Neighbours { id, chunks });
+    world.key(KeyModifiers::SHIFT, KeyCode::BackTab);
+    assert_snapshot!("passage_text", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Up);
+    world.key(KeyModifiers::NONE, KeyCode::Char('k'));
+    assert_snapshot!("passage_text_scrolled", world.screen());
+    for (end, others) in [(KeyCode::Home, KeyCode::Up), (KeyCode::End, KeyCode::PageDown)] {
+        world.key(KeyModifiers::NONE, end);
+        let at_end = world.screen();
+        world.key(KeyModifiers::NONE, others);
+        assert_eq!(world.screen(), at_end, "there is nothing beyond the end");
+    }
+}
+
+#[test]
+fn narrow() {
+    let mut world = World::ready(80, 24);
+    let turn = world
+        .ask("How is data stored in milvus, and what\nhappens to it when a node goes away in the middle of a write?");
+    world.send(retrieved(turn, &[]));
+    world.send(delta(turn, "Inserted data are kept in persistent storage as incremental log [1]."));
+    assert_snapshot!("narrow", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    world.key(KeyModifiers::NONE, KeyCode::Char('j'));
+    assert_snapshot!("narrow_passages", world.screen());
+}
+
+#[test]
+fn small_and_tiny() {
+    let mut world = World::ready(40, 10);
+    assert_snapshot!("small", world.screen());
+    assert_snapshot!("tiny", World::ready(30, 8).screen());
+    for (columns, rows) in [(1, 1), (5, 3), (41, 11), (60, 14), (99, 15), (100, 10), (300, 100)] {
+        let mut world = World::ready(columns, rows);
+        let turn = world.ask(QUESTION);
+        world.send(retrieved(turn, &[]));
+        world.send(delta(turn, "| a | b |\n|---|---|\n| 漢字 | x |\n"));
+        for _ in 0..4 {
+            world.key(KeyModifiers::NONE, KeyCode::Tab);
+            world.draw();
+        }
+        world.key(KeyModifiers::NONE, KeyCode::F(1));
+        world.draw();
+        world.key(KeyModifiers::NONE, KeyCode::F(2));
+        world.draw();
+    }
+}
+
+#[test]
+fn ingest() {
+    let mut world = World::ready(100, 26);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
+    world.key(KeyModifiers::NONE, KeyCode::F(2));
+    let job = started_job(&world);
+    let mut snapshot = ProgressSnapshot {
+        stage: Stage::Indexing,
+        documents_total: 80,
+        documents_done: 20,
+        documents_unchanged: 5,
+        chunks_total: 300,
+        chunks_done: 260,
+        current: "guide/install.md".to_owned(),
+        ..ProgressSnapshot::default()
+    };
+    let elapsed = Duration::from_secs(10);
+    world.send(Event::IngestProgress { job, snapshot: snapshot.clone(), elapsed });
+    assert_snapshot!("ingest_running", world.screen());
+    snapshot.skipped = (1..=30)
+        .map(|n| Skip { document: format!("broken/file{n}.md"), reason: "it is not UTF-8 text".to_owned() })
+        .collect();
+    world.send(Event::IngestProgress { job, snapshot: snapshot.clone(), elapsed });
+    world.draw();
+    world.key(KeyModifiers::NONE, KeyCode::PageDown);
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    assert_snapshot!("ingest_skips", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    assert_eq!(world.effects.last(), Some(&Effect::CancelIngest(job)));
+    assert_snapshot!("ingest_stopping", world.screen());
+    let report = IngestReport {
+        documents: 50,
+        passages: 260,
+        unchanged: 5,
+        removed: 2,
+        skipped: snapshot.skipped,
+        ignored: 3,
+        seconds: 10.4,
+        passages_per_s: 25.1,
+        interrupted: true,
+    };
+    world.send(Event::IngestFinished { job, result: Ok(report), collection: Some(handbook().into()) });
+    assert_snapshot!("ingest_finished", world.screen());
+}
+
+#[test]
+fn help_overlay() {
+    let mut world = World::ready(100, 42);
+    world.key(KeyModifiers::NONE, KeyCode::Char('?'));
+    assert_snapshot!("help", world.screen());
+    let mut world = World::ready(80, 24);
+    world.key(KeyModifiers::NONE, KeyCode::F(1));
+    world.draw();
+    world.key(KeyModifiers::NONE, KeyCode::End);
+    assert_snapshot!("help_scrolled", world.screen());
+}
+
+#[test]
+fn nothing_hostile_reaches_a_cell() {
+    const EVIL: &str = "a\x1b[31mb\x1b]0;t\x07c\u{9b}2Jd\u{202e}e\u{200b}f\u{2066}g&#27;[2J&#x202e;h\r\n\tz";
+    let evil = EVIL.to_owned();
+    let mut world = World::new(120, 30);
+    let mut collection = handbook();
+    collection.sources[0].location.clone_from(&evil);
+    world.send(Event::StoreOpened { store: evil.clone(), name: evil.clone(), collection: Some(collection) });
+    world.send(Event::ModelReady { name: evil.clone(), dim: 1 });
+    world.send(Event::ChatModel { label: Some(evil.clone()), note: Some(evil.clone()) });
+    let turn = world.ask(EVIL);
+    let mut passages = passages();
+    for passage in &mut passages {
+        passage.chunk.document.clone_from(&evil);
+        passage.chunk.heading = vec![evil.clone()];
+        passage.chunk.text.clone_from(&evil);
+    }
+    let id = passages[0].chunk.id;
+    let before = Chunk { ordinal: 0, id: ChunkId::from_digest([99; 8]), ..passages[0].chunk.clone() };
+    world.send(Event::Retrieved { turn, passages, timings: timings(), notices: vec![evil.clone()] });
+    world.send(Event::Neighbours { id, chunks: vec![before] });
+    world.send(Event::Reasoning { turn, text: evil.clone() });
+    check(&mut world);
+    let markdown =
+        format!("# {EVIL}\n\n- {EVIL}\n\n```\n{EVIL}\n```\n\n[{EVIL}](http://x/{EVIL})\n\n|{EVIL}|\n|-|\n|&#27;|\n");
+    for piece in markdown.split_inclusive(|_| true) {
+        world.send(delta(turn, piece));
+        check(&mut world);
+    }
+    world.send(finished(turn, FinishReason::Other(evil.clone())));
+    check(&mut world);
+    let turn = world.ask("x");
+    world.send(Event::TurnFailed { turn, message: evil.clone() });
+    world.send(Event::Notice(evil.clone()));
+    world.input(Input::Paste(evil.clone()));
+    check(&mut world);
+    world.send(Event::ModelFailed(evil.clone()));
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
+    world.key(KeyModifiers::NONE, KeyCode::F(2));
+    let job = started_job(&world);
+    let skipped = vec![Skip { document: evil.clone(), reason: evil.clone() }];
+    let snapshot = ProgressSnapshot { current: evil.clone(), skipped, ..ProgressSnapshot::default() };
+    world.send(Event::ModelProgress {
+        snapshot: ProgressSnapshot { stage: Stage::Downloading, ..snapshot.clone() },
+        elapsed: Duration::ZERO,
+    });
+    world.send(Event::IngestProgress { job, snapshot, elapsed: Duration::ZERO });
+    check(&mut world);
+    world.send(Event::IngestFinished { job, result: Err(evil.clone()), collection: None });
+    world.send(Event::StoreFailed(evil));
+    check(&mut world);
+    world.key(KeyModifiers::NONE, KeyCode::F(2));
+    check(&mut world);
+}
+
+/// Every cell holds one plain cluster that a sanitiser would leave as it is.
+fn check(world: &mut World) {
+    let screen = world.screen();
+    for cell in &world.draw().content {
+        assert_eq!(crate::text::sanitise(cell.symbol()), cell.symbol(), "in\n{screen}");
+        assert!(!cell.symbol().contains('\n'));
+    }
+}
