@@ -39,7 +39,7 @@ pub fn document(name: &str, texts: &[String], embedded: bool) -> (DocumentRecord
         .map(|(ordinal, text)| {
             let digest = name
                 .bytes()
-                .chain([ordinal as u8])
+                .chain(u32::to_le_bytes(ordinal))
                 .fold(7_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23));
             let bytes = start..start + text.len();
             start = bytes.end + 1;
@@ -102,9 +102,11 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+type Document = (DocumentRecord, Vec<Chunk>, Option<Vec<Vector>>);
+
 #[derive(Default)]
 struct Model {
-    documents: BTreeMap<String, (DocumentRecord, Vec<Chunk>, Option<Vec<Vector>>)>,
+    documents: BTreeMap<String, Document>,
 }
 
 impl Model {
