@@ -1,5 +1,9 @@
 //! Keeping collections of chunks and searching them. Knows nothing of models, files to ingest, or fusion.
 
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +11,8 @@ use async_trait::async_trait;
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Hit, SourceSpec, Vector,
 };
+
+pub use self::sqlite::SqliteStore;
 
 /// What an engine can do by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
