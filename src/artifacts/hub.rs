@@ -159,7 +159,7 @@ impl Hub<'_> {
         for _ in 0..MAX_REDIRECTS {
             let home = url.origin() == self.endpoint.origin();
             let mut request = self.client.get(url.clone());
-            if let Some(token) = self.token.filter(|_| home && is_private(&url)) {
+            if let Some(token) = self.token.filter(|_| home && may_see_token(&url)) {
                 request = request.bearer_auth(&token.0);
             }
             if from > 0 {
@@ -232,8 +232,8 @@ fn starts_at(headers: &HeaderMap, from: u64) -> bool {
         .is_some_and(|(start, _)| start.parse() == Ok(from))
 }
 
-/// Whether nobody in between can read what is sent there: https, or this same machine.
-fn is_private(url: &Url) -> bool {
+/// Whether a token may be sent there without anybody in between reading it: https, or this same machine.
+pub fn may_see_token(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
