@@ -100,7 +100,10 @@ impl Hub<'_> {
         let mut resumes = 0;
         let mut fresh = false;
         loop {
-            let have = if fresh { 0 } else { fs::metadata(&part).map_or(0, |metadata| metadata.len()) };
+            let have = match std::mem::take(&mut fresh) {
+                true => 0,
+                false => fs::metadata(&part).map_or(0, |metadata| metadata.len()),
+            };
             let Opened { response, declared } = self.open(repository, name, have).await?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND && wanted.optional {
@@ -126,7 +129,7 @@ impl Hub<'_> {
             // Bytes may be put behind those of an earlier connection only where a hash tells whether they fit.
             let resumed = have > 0 && status == StatusCode::PARTIAL_CONTENT && starts_at(response.headers(), have);
             if status == StatusCode::PARTIAL_CONTENT && (!resumed || expected.is_none()) {
-                if fresh {
+                if have == 0 {
                     return Err(Fault::Source(format!("{name}: it sent a part where the whole was asked for")));
                 }
                 fresh = true;

