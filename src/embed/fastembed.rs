@@ -5,6 +5,7 @@
 //! others when passages come in number: a process that only asks pays for one.
 
 use std::{
+    error::Error,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -18,7 +19,7 @@ use std::{
 use fastembed::{
     InitOptionsUserDefined, OutputKey, QuantizationMode, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
 };
-use ort::environment::Environment;
+use ort::{LoadDynamicError, environment::Environment};
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
@@ -163,7 +164,15 @@ fn environment(ort: &Path) -> Result<Environment, String> {
     if let Some(environment) = &*place {
         return Ok(environment.clone());
     }
-    let builder = ort::init_from(ort).map_err(|e| format!("ONNX Runtime: {e}"))?;
+    let builder = ort::init_from(ort).map_err(|e| {
+        let cause = match &e {
+            LoadDynamicError::Dlopen { error, .. } => error.source().map_or_else(String::new, |s| format!(" ({s})")),
+            LoadDynamicError::MissingApi { .. }
+            | LoadDynamicError::InvalidVersionString
+            | LoadDynamicError::BadVersion { .. } => String::new(),
+        };
+        format!("ONNX Runtime: {e}{cause}; hint: correct or unset ORT_DYLIB_PATH and embed.onnxruntime")
+    })?;
     let environment = builder
         .with_name("askdocs")
         .with_telemetry(false)
@@ -232,4 +241,38 @@ fn guarded<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         Err(format!("ONNX Runtime broke down: {}", text.unwrap_or("no reason given")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_wrong_library_is_an_error() {
+        let files = ModelFiles {
+            name: "mine".to_owned(),
+            graph: "model.onnx".into(),
+            tokenizer: "tokenizer.json".into(),
+            config: None,
+            tokenizer_config: None,
+            special_tokens_map: None,
+            output: None,
+            sha256: String::new(),
+            dim: None,
+            pooling: Pooling::Mean,
+            max_tokens: 8,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+        };
+        let home = tempfile::tempdir().unwrap();
+        let wrong = home.path().join("libonnxruntime.so");
+        fs::write(&wrong, "not a library").unwrap();
+        for library in [home.path().join("nothing.so"), wrong] {
+            let Err(EmbedError::Load { model, reason }) = FastEmbedder::load(&files, &library, 1) else {
+                panic!("{} was loaded", library.display());
+            };
+            assert_eq!(model, "mine");
+            assert!(reason.contains(library.to_str().unwrap()) && reason.contains("hint: "), "{reason}");
+        }
+    }
 }

@@ -101,3 +101,37 @@ impl<S> Pool<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Mutex, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_question_that_waits_goes_before_the_next_passage() {
+        let pool = Pool::new((), 1);
+        let order = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            pool.with(Role::Passage, |()| {
+                scope.spawn(|| pool.with(Role::Query, |()| order.lock().unwrap().push("question")));
+                while pool.lock().questions_waiting == 0 {
+                    thread::yield_now();
+                }
+                order.lock().unwrap().push("passage in hand");
+            });
+            // Without precedence this thread would have the session again before the other one wakes up.
+            pool.with(Role::Passage, |()| order.lock().unwrap().push("next passage"));
+        });
+        assert_eq!(order.into_inner().unwrap(), ["passage in hand", "question", "next passage"]);
+    }
+
+    #[test]
+    fn grows_to_its_limit_and_no_further_whatever_fails() {
+        let pool = Pool::new(0, 2);
+        assert_eq!(pool.grow(|| Err("no memory")), Err("no memory"));
+        assert_eq!(pool.grow(|| Ok::<_, &str>(1)), Ok(()));
+        assert_eq!(pool.grow(|| Err("beyond the limit")), Ok(()));
+        assert_eq!(pool.lock().idle, [0, 1]);
+    }
+}

@@ -1,5 +1,7 @@
 //! The real model and the real ONNX Runtime, got once by the program's own code into a cache that all tests share.
 
+#![expect(clippy::expect_used, reason = "no test can go on without the model")]
+
 use std::{
     env,
     path::{Path, PathBuf},
