@@ -229,6 +229,7 @@ mod tests {
         "data:{\"choices\":[{\"delta\":{\"content\":\"\\u00fcber <think>\"}}]}\n\n",
         "data: {\"choices\":[{\"finish_reason\":\"length\",\"delta\":{\"content\":\"\"}}]}\n\n",
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":33,\"completion_tokens\":5,\"total_tokens\":38}}\n\n",
+        "data: {\"choices\":[],\"usage\":null}\n\n",
         "data: [DONE]\n\n",
     );
 
@@ -314,6 +315,7 @@ mod tests {
         let breaks = |bytes: String| read(stream::iter([Ok(Bytes::from(bytes)), Err(broken())]));
         assert_eq!(breaks(TEXT.into()).await, text_then(EARLY));
         assert_eq!(breaks(cut_off).await, text_then(EARLY));
+        assert_eq!(breaks(STOP.into()).await, [Ok(Delta::Finished(FinishReason::Stop))]);
         assert_eq!(breaks(format!("{TEXT}{STOP}")).await, text_then(Ok(Delta::Finished(FinishReason::Stop))));
         assert_eq!(breaks(":\n\n".into()).await, [Err("U closed the connection before it answered: reset".into())]);
     }

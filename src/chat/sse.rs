@@ -161,9 +161,10 @@ mod tests {
 
     #[test]
     fn reads_every_way_of_writing_lines() {
-        let cases: [(&[u8], &[&str]); 10] = [
+        let cases: [(&[u8], &[&str]); 11] = [
             (b"data: a\n\ndata: b\n\n", &["a", "b"]),
             (b"data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
+            (b"data: a\r\ndata: b\r\n\r\n", &["a\nb"]),
             (b"data: a\r\rdata: b\r\r", &["a", "b"]),
             (b":\n\n: ping\n\ndata:a\n\n", &["a"]),
             (b"data: a\ndata: b\nid: 7\n\n", &["a\nb"]),
@@ -201,6 +202,8 @@ mod tests {
         assert_eq!(read(endless_line), [Err(SseError::TooLong)]);
         let line = [b"data: ".as_slice(), &block, b"\n"].concat();
         assert_eq!(read(std::iter::repeat_n(&line[..], 9)), [Err(SseError::TooLong)]);
+        let event = [b"data: ".as_slice(), &block, b"\n\n"].concat();
+        assert_eq!(read(std::iter::repeat_n(&event[..], 9)).iter().filter(|event| event.is_ok()).count(), 9);
         let comment = [b": ".as_slice(), &block, b"\n"].concat();
         assert_eq!(read(std::iter::repeat_n(&comment[..], 9)), []);
     }

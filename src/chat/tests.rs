@@ -125,7 +125,8 @@ fn options(base_url: &str) -> OpenAiOptions {
 
 async fn ask(model: &OpenAiModel) -> Result<Vec<Delta>, ChatError> {
     let messages = [Message { role: Role::User, content: "How is data stored?".into() }];
-    model.stream(&messages).await?.try_collect().await
+    let whole = async { model.stream(&messages).await?.try_collect().await };
+    timeout(Duration::from_secs(20), whole).await.expect("an answer or an error in time")
 }
 
 fn finished(finish: FinishReason) -> Vec<Delta> {
@@ -174,6 +175,7 @@ async fn a_server_that_does_not_stream_answers_too() {
     let server = Server::start(vec![
         say("200 OK", json, whole),
         say("200 OK", json, r#"{"error":"no such thing"}"#),
+        say("200 OK", json, r#"{"id": 1}"#),
         say("200 OK", "Content-Type: text/html\r\n", "<html><title>Welcome</title>"),
     ]);
     let model = server.model();
@@ -182,6 +184,7 @@ async fn a_server_that_does_not_stream_answers_too() {
     expected.insert(1, usage);
     assert_eq!(ask(&model).await.unwrap(), expected);
     assert!(ask(&model).await.unwrap_err().to_string().contains("broke off: no such thing"));
+    assert!(ask(&model).await.unwrap_err().to_string().contains("not a chat answer: {\"id\":1}"));
     assert!(ask(&model).await.unwrap_err().to_string().contains("not a chat answer: <html><title>Welcome"));
 }
 
@@ -274,7 +277,8 @@ fn a_key_never_travels_in_the_open() {
         assert!(new(url, Some(KEY)).is_ok(), "{url}");
     }
     assert!(new("http://192.0.2.1/v1", None).is_ok());
-    assert!(matches!(new("http://u:p@192.0.2.1/v1", None), Err(ChatError::KeyInTheOpen { .. })));
+    assert!(matches!(new("http://u@192.0.2.1/v1", None), Err(ChatError::KeyInTheOpen { .. })));
+    assert!(matches!(new("http://:p@192.0.2.1/v1", None), Err(ChatError::KeyInTheOpen { .. })));
     assert!(matches!(new("ftp://example.org/v1", None), Err(ChatError::BadUrl { .. })));
     assert!(matches!(new("data:x", None), Err(ChatError::BadUrl { .. })));
     let error = new("https://example.org", Some("two\nlines")).unwrap_err().to_string();
@@ -283,7 +287,10 @@ fn a_key_never_travels_in_the_open() {
 
 #[tokio::test]
 async fn says_why_a_server_cannot_be_reached() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that no one else gets the port, but not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let free = socket.local_addr().unwrap();
     let of = async |base_url: String| ask(&OpenAiModel::new(options(&base_url)).unwrap()).await.unwrap_err();
     let error = of(format!("http://u:p@{free}/v1?key=x")).await;
     assert!(matches!(&error, ChatError::Refused { origin } if *origin == format!("http://{free}")), "{error}");
