@@ -192,6 +192,7 @@ impl State {
                     View::Chat => View::Ingest,
                     View::Ingest => View::Chat,
                 };
+                self.help = false;
             }
             Action::Help => {
                 self.help = !self.help;
