@@ -1,9 +1,9 @@
-use std::collections::btree_map::Entry;
+use std::{collections::btree_map::Entry, sync::Arc, time::Duration};
 
 use super::{
     Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, Focus, IngestJob, Model, Scroll, State, Store, View,
 };
-use crate::domain::{IngestReport, JobId, ProgressSnapshot, Turn, TurnId, TurnState};
+use crate::domain::{IngestReport, JobId, ProgressSnapshot, StageTimings, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -21,7 +21,7 @@ impl State {
             Event::Action(action) => self.act(action),
             Event::StoreOpened { store, name, collection } => {
                 let empty = collection.as_ref().is_none_or(|c| c.passages == 0);
-                self.store = Store::Open { description: store, name, collection };
+                self.store = Store::Open { description: store, name, collection: collection.map(Arc::new) };
                 let mut effects = self.ask_waiting();
                 if empty && self.ingest.is_none() {
                     effects.push(self.start_ingest());
@@ -108,7 +108,7 @@ impl State {
                     return Vec::new();
                 }
                 if let (Store::Open { collection: shown, .. }, Some(left)) = (&mut self.store, collection) {
-                    *shown = Some((*left).clone());
+                    *shown = Some(left);
                 }
                 if self.armed == Some(Armed::StopIngest) {
                     self.armed = None;
@@ -240,7 +240,7 @@ impl State {
             answer: String::new(),
             reasoning: String::new(),
             usage: None,
-            timings: crate::domain::StageTimings::default(),
+            timings: StageTimings::default(),
             notices: Vec::new(),
             state: TurnState::Waiting,
         });
@@ -359,7 +359,7 @@ impl State {
         self.last_job += 1;
         let id = JobId(self.last_job);
         let snapshot = ProgressSnapshot::default();
-        self.ingest = Some(IngestJob { id, snapshot, elapsed: std::time::Duration::ZERO, stopping: false });
+        self.ingest = Some(IngestJob { id, snapshot, elapsed: Duration::ZERO, stopping: false });
         self.skips_scroll = 0;
         Effect::StartIngest { job: id, force: false }
     }

@@ -44,7 +44,8 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
     if turn.passages.is_empty() {
         pane::draw(frame, area, &theme, &title, focused, Extent::default());
         let text = match turn.state {
-            TurnState::Waiting | TurnState::Retrieving => "… searching",
+            TurnState::Waiting => "… waiting",
+            TurnState::Retrieving => "… searching",
             TurnState::Stopped => "stopped before anything was found",
             TurnState::Failed(_) => "the search failed",
             TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found",
@@ -206,9 +207,12 @@ pub fn draw_timings(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: R
     let room = usize::from(inner.width.saturating_sub(1));
     let turn = state.shown_turn();
     let parts = |units: bool| turn.map(|turn| timings(turn, units)).unwrap_or_default();
-    let long = parts(true).join(" │ ");
-    let (title, text) =
-        if width(&long) <= room { ("Timings", long) } else { ("Timings · ms", fit(&parts(false).join("│"), room)) };
+    // With units where there is room for them, else as bare milliseconds, as far apart as fits.
+    let forms = [("Timings", true, " │ "), ("Timings · ms", false, " │ "), ("Timings · ms", false, "│")];
+    let mut forms = forms.map(|(title, units, between)| (title, parts(units).join(between))).into_iter();
+    let tightest = forms.next_back().unwrap_or_default();
+    let (title, text) = forms.find(|(_, text)| width(text) <= room).unwrap_or(tightest);
+    let text = fit(&text, room);
     if bordered {
         pane::draw(frame, area, theme, title, false, Extent::default());
     }

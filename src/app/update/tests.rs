@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use super::*;
 use crate::{
     app::Edit,
-    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores, StageTimings},
+    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores},
 };
 
 fn collection(passages: u64) -> CollectionInfo {

@@ -208,6 +208,19 @@ fn ingest() {
 }
 
 #[test]
+fn without_colours_nothing_has_one() {
+    let mut world = World::ready(120, 30);
+    world.cache = ViewCache::new(Theme::new(false));
+    let turn = world.ask(QUESTION);
+    world.send(retrieved(turn, &["a note"]));
+    world.send(delta(turn, "# h\n\n`code` [1] [9] [l](m)"));
+    world.send(finished(turn, FinishReason::Length));
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    let reset = ratatui::style::Color::Reset;
+    assert!(world.draw().content.iter().all(|cell| (cell.fg, cell.bg) == (reset, reset)));
+}
+
+#[test]
 fn help_overlay() {
     let mut world = World::ready(100, 42);
     world.key(KeyModifiers::NONE, KeyCode::Char('?'));
