@@ -119,11 +119,17 @@ fn passage_text_between_its_neighbours() {
     world.key(KeyModifiers::NONE, KeyCode::Up);
     world.key(KeyModifiers::NONE, KeyCode::Char('k'));
     assert_snapshot!("passage_text_scrolled", world.screen());
-    for (end, others) in [(KeyCode::Home, KeyCode::Up), (KeyCode::End, KeyCode::PageDown)] {
+    for (end, beyond, back) in
+        [(KeyCode::Home, KeyCode::Up, KeyCode::Down), (KeyCode::End, KeyCode::PageDown, KeyCode::Up)]
+    {
         world.key(KeyModifiers::NONE, end);
         let at_end = world.screen();
-        world.key(KeyModifiers::NONE, others);
-        assert_eq!(world.screen(), at_end, "there is nothing beyond the end");
+        for _ in 0..3 {
+            world.key(KeyModifiers::NONE, beyond);
+            assert_eq!(world.screen(), at_end, "there is nothing beyond the end");
+        }
+        world.key(KeyModifiers::NONE, back);
+        assert_ne!(world.screen(), at_end, "and no way back from where nothing is");
     }
 }
 
