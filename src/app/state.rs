@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{ChatScroll, Editor, History};
 use crate::domain::{
@@ -70,7 +70,7 @@ pub enum Store {
     #[default]
     Opening,
     /// `description` names the engine and `name` the collection, which is `None` until it exists.
-    Open { description: String, name: String, collection: Option<CollectionInfo> },
+    Open { description: String, name: String, collection: Option<Arc<CollectionInfo>> },
     /// Nothing can be searched; the text says what to do.
     Failed(String),
 }
@@ -172,7 +172,7 @@ impl State {
     /// The collection that is searched, once it is known and exists.
     pub fn collection(&self) -> Option<&CollectionInfo> {
         match &self.store {
-            Store::Open { collection, .. } => collection.as_ref(),
+            Store::Open { collection, .. } => collection.as_deref(),
             Store::Opening | Store::Failed(_) => None,
         }
     }

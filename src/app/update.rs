@@ -1,9 +1,9 @@
-use std::collections::btree_map::Entry;
+use std::{collections::btree_map::Entry, sync::Arc, time::Duration};
 
 use super::{
     Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, Focus, IngestJob, Model, Scroll, State, Store, View,
 };
-use crate::domain::{IngestReport, JobId, ProgressSnapshot, Turn, TurnId, TurnState};
+use crate::domain::{IngestReport, JobId, ProgressSnapshot, StageTimings, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -20,7 +20,7 @@ impl State {
         match event {
             Event::Action(action) => self.act(action),
             Event::StoreOpened { store, name, collection, index } => {
-                self.store = Store::Open { description: store, name, collection };
+                self.store = Store::Open { description: store, name, collection: collection.map(Arc::new) };
                 let mut effects = self.ask_waiting();
                 if index && self.ingest.is_none() {
                     effects.push(self.start_ingest());
@@ -29,7 +29,7 @@ impl State {
             }
             Event::CollectionChanged(changed) => {
                 if let Store::Open { collection, .. } = &mut self.store {
-                    *collection = Some((*changed).clone());
+                    *collection = Some(changed);
                 }
                 self.ask_waiting()
             }
@@ -113,7 +113,7 @@ impl State {
                     return Vec::new();
                 }
                 if let (Store::Open { collection: shown, .. }, Some(left)) = (&mut self.store, collection) {
-                    *shown = Some((*left).clone());
+                    *shown = Some(left);
                 }
                 if self.armed == Some(Armed::StopIngest) {
                     self.armed = None;
@@ -197,6 +197,7 @@ impl State {
                     View::Chat => View::Ingest,
                     View::Ingest => View::Chat,
                 };
+                self.help = false;
             }
             Action::Help => {
                 self.help = !self.help;
@@ -244,7 +245,7 @@ impl State {
             answer: String::new(),
             reasoning: String::new(),
             usage: None,
-            timings: crate::domain::StageTimings::default(),
+            timings: StageTimings::default(),
             notices: Vec::new(),
             state: TurnState::Waiting,
         });
@@ -363,7 +364,7 @@ impl State {
         self.last_job += 1;
         let id = JobId(self.last_job);
         let snapshot = ProgressSnapshot::default();
-        self.ingest = Some(IngestJob { id, snapshot, elapsed: std::time::Duration::ZERO, stopping: false });
+        self.ingest = Some(IngestJob { id, snapshot, elapsed: Duration::ZERO, stopping: false });
         self.skips_scroll = 0;
         Effect::StartIngest { job: id, force: false }
     }

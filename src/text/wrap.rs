@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that a text without line feeds takes on a terminal.
 pub fn width(text: &str) -> usize {
@@ -32,48 +32,76 @@ pub fn fit(text: &str, columns: usize) -> String {
 
 /// Breaks one line of text into rows of at most `columns`: byte ranges of `text`, at least one.
 ///
-/// Breaks where Unicode's word boundaries allow, drops the spaces at a break, and splits a word only when it is wider
-/// than a whole row. The first row has `first` columns, for text that continues behind other text.
+/// Breaks at white space, which is dropped there, and between ideographs; a word is split only when it is wider than a
+/// whole row. Punctuation stays with the word it touches. The first row has `first` columns, for text that continues
+/// behind other text.
 pub fn wrap(text: &str, first: usize, columns: usize) -> Vec<Range<usize>> {
     let columns = columns.max(1);
     let mut rows = Vec::new();
     let mut room = first;
-    // The row so far: where it starts, where its last visible word ends, and the columns used up to `at`.
+    // The row so far: where it starts, where its last visible word ends, and the columns used up to the next word.
     let (mut start, mut end, mut used) = (0, 0, 0);
-    let mut at = 0;
-    for word in text.split_word_bounds() {
-        let columns_of_it = word.width();
-        let blank = word.chars().all(char::is_whitespace);
-        if blank {
-            used += columns_of_it;
-            at += word.len();
-            continue;
-        }
-        if used + columns_of_it > room && (end > start || room < columns) {
-            rows.push(start..end.max(start));
-            (start, end, used) = (at, at, 0);
+    for word in words(text) {
+        let blank = text[end..word.start].width();
+        let columns_of_it = text[word.clone()].width();
+        used += blank;
+        if used + columns_of_it > room && (word.start > start || room < columns) {
+            // Indentation that leaves no room for its word is dropped too.
+            if end > start || room < columns {
+                rows.push(start..end.max(start));
+            }
+            (start, used) = (word.start, 0);
             room = columns;
         }
-        if columns_of_it > room {
-            for cluster in word.graphemes(true) {
-                let columns_of_it = cluster.width();
-                if used + columns_of_it > room && at > start {
-                    rows.push(start..at);
-                    (start, used) = (at, 0);
-                    room = columns;
-                }
-                used += columns_of_it;
-                at += cluster.len();
-                end = at;
-            }
-        } else {
+        end = word.end;
+        if columns_of_it <= room {
             used += columns_of_it;
-            at += word.len();
-            end = at;
+            continue;
+        }
+        for (at, cluster) in text[word.clone()].grapheme_indices(true) {
+            let at = word.start + at;
+            let columns_of_it = cluster.width();
+            if used + columns_of_it > room && at > start {
+                rows.push(start..at);
+                (start, used) = (at, 0);
+                room = columns;
+            }
+            used += columns_of_it;
         }
     }
     rows.push(start..end.max(start));
     rows
+}
+
+/// The pieces that are not broken: what stands between white space, cut before and behind ideographs and the like.
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut pieces = text.split_word_bound_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, first) = pieces.find(|(_, piece)| !is_blank(piece))?;
+        let (mut end, mut last) = (start + first.len(), first);
+        // Most of a text is plain words; only between wide letters may a word break without a space.
+        while let Some((at, next)) =
+            pieces.next_if(|(_, next)| !is_blank(next) && !(starts_word(next) && (is_wide(next) || is_wide(last))))
+        {
+            end = at + next.len();
+            last = next;
+        }
+        Some(start..end)
+    })
+}
+
+fn is_blank(piece: &str) -> bool {
+    piece.starts_with(char::is_whitespace)
+}
+
+fn is_wide(piece: &str) -> bool {
+    piece.chars().next_back().is_some_and(|c| c.width() == Some(2))
+}
+
+/// False for punctuation, which must not begin a row.
+fn starts_word(piece: &str) -> bool {
+    piece
+        .starts_with(|c: char| c.is_alphanumeric() || (c.width() == Some(2) && !('\u{3000}'..='\u{303f}').contains(&c)))
 }
 
 #[cfg(test)]
@@ -89,9 +117,12 @@ mod tests {
         assert_eq!(rows("the quick brown fox", 10, 10), ["the quick", "brown fox"]);
         assert_eq!(rows("", 10, 10), [""]);
         assert_eq!(rows("  indented text", 12, 12), ["  indented", "text"]);
+        assert_eq!(rows("    indented", 9, 9), ["indented"]);
         assert_eq!(rows("supercalifragilistic word", 8, 8), ["supercal", "ifragili", "stic", "word"]);
         assert_eq!(rows("漢字漢字漢字", 5, 5), ["漢字", "漢字", "漢字"]);
         assert_eq!(rows("ab cd", 2, 10), ["ab", "cd"]);
+        assert_eq!(rows("is told (here) [1], and", 9, 9), ["is told", "(here)", "[1], and"]);
+        assert_eq!(rows("漢字、漢字abc", 5, 5), ["漢", "字、", "漢字", "abc"]);
         assert_eq!(rows("long start", 3, 20), ["", "long start"]);
         assert_eq!(rows("👩\u{200d}👩\u{200d}👧👩\u{200d}👩\u{200d}👧", 2, 2).len(), 2);
     }

@@ -294,7 +294,7 @@ fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         rows.push(Line::default());
     }
     for (key, what) in [
-        ("Tab", "goes through the panes; Up and Down read in them"),
+        ("Tab", "goes through the panes; ↑↓ read in them"),
         ("Ctrl-T", "shows what is indexed and what was skipped"),
         ("F1", "lists all keys; Ctrl-C twice quits"),
     ] {

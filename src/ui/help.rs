@@ -17,7 +17,7 @@ use super::{
 use crate::{app::State, text::width};
 
 /// Columns of the keys' names.
-const NAMES: usize = 23;
+const NAMES: usize = 19;
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;

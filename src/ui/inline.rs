@@ -37,6 +37,9 @@ impl Inline {
     }
 
     fn push_run(&mut self, text: &str, style: Style, literal: bool) {
+        if text.is_empty() {
+            return;
+        }
         self.text.push_str(text);
         let end = self.text.len();
         match self.runs.last_mut() {

@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::theme::Theme;
 use crate::{
-    app::{Editor, Focus, State, View},
+    app::{Editor, Focus, State},
     text::width,
 };
 
@@ -30,7 +30,7 @@ pub fn draw(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let height = usize::from(area.height);
     // The cursor's row stays in view, with as much before it as fits.
     let top = (usize::from(cursor.y) + 1).saturating_sub(height);
-    let active = state.view == View::Chat && state.focus == Focus::Input && !state.help;
+    let active = state.focus == Focus::Input && !state.help;
     for (y, row) in rows.iter().enumerate().skip(top).take(height) {
         let prompt = Span::styled(if y == 0 { PROMPT } else { "   " }, if active { theme.focus } else { theme.dim });
         let text = if state.input.is_empty() {

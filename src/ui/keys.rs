@@ -36,6 +36,8 @@ pub enum Scope {
     Input,
     /// They do, and it is empty.
     EmptyInput,
+    /// A character that is pressed is not typed: they don't, or the input is empty.
+    NotTyping,
     /// They don't: a pane, the ingest view or the help has them.
     Pane,
     /// The chat view has them, not its input.
@@ -52,6 +54,7 @@ impl Scope {
             Self::Everywhere => true,
             Self::Input => input,
             Self::EmptyInput => input && state.input.is_empty(),
+            Self::NotTyping => !input || state.input.is_empty(),
             Self::Pane => !input,
             Self::ChatPane => chat && !input,
             Self::Chat => chat,
@@ -116,7 +119,8 @@ const fn edit(
 }
 
 const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'static str, what: &'static str) -> Binding {
-    bind(keys, Scope::Pane, Does::Move(by), (Group::Reading, shown, what, ""))
+    let short = if matches!(by, Move::Up) { "scroll" } else { "" };
+    bind(keys, Scope::Pane, Does::Move(by), (Group::Reading, shown, what, short))
 }
 
 /// The first row whose key and scope fit is taken.
@@ -124,13 +128,13 @@ const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'stat
 pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Enter)], Scope::Input, Does::Act(Action::Submit), (Group::Asking, "Enter", "ask; stops a running answer first", "ask")),
     edit(&[(CTRL, Char('j')), (ALT, Enter), (SHIFT, Enter)], Edit::Newline, "Ctrl-J, Alt-Enter", "new line"),
-    bind(&[(NONE, Up)], Scope::Input, Does::Act(Action::Up), (Group::Asking, "Up, Down", "line up or down; earlier questions", "")),
+    bind(&[(NONE, Up)], Scope::Input, Does::Act(Action::Up), (Group::Asking, "↑↓", "line up or down; earlier questions", "")),
     bind(&[(NONE, Down)], Scope::Input, Does::Act(Action::Down), (Group::Asking, "", "", "")),
     bind(&[(NONE, PageUp)], Scope::Input, Does::Move(Move::PageUp), (Group::Asking, "PgUp, PgDn", "scroll the chat while writing", "")),
     bind(&[(NONE, PageDown)], Scope::Input, Does::Move(Move::PageDown), (Group::Asking, "", "", "")),
     edit(&[(NONE, Left), (CTRL, Char('b'))], Edit::Left, "", ""),
     edit(&[(NONE, Right), (CTRL, Char('f'))], Edit::Right, "", ""),
-    edit(&[(CTRL, Left), (ALT, Left), (ALT, Char('b'))], Edit::WordLeft, "Ctrl-Left, Ctrl-Right", "word left or right"),
+    edit(&[(CTRL, Left), (ALT, Left), (ALT, Char('b'))], Edit::WordLeft, "Ctrl-←→", "word left or right"),
     edit(&[(CTRL, Right), (ALT, Right), (ALT, Char('f'))], Edit::WordRight, "", ""),
     edit(&[(NONE, Home), (CTRL, Char('a'))], Edit::LineStart, "Home, End", "start or end of the line"),
     edit(&[(NONE, End), (CTRL, Char('e'))], Edit::LineEnd, "", ""),
@@ -142,22 +146,21 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(CTRL, Char('d'))], Scope::EmptyInput, Does::Act(Action::Quit), (Group::Everywhere, "Ctrl-D", "quit, when the input is empty", "")),
     edit(&[(CTRL, Char('d'))], Edit::DeleteForward, "", ""),
 
-    moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "Up, Down, k, j", "scroll; another passage in the list"),
+    moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "↑↓, k, j", "scroll; another passage in the list"),
     moves(&[(NONE, Down), (NONE, Char('j'))], Move::Down, "", ""),
     moves(&[(NONE, PageUp)], Move::PageUp, "PgUp, PgDn, Space", "a page up or down"),
     moves(&[(NONE, PageDown), (NONE, Char(' '))], Move::PageDown, "", ""),
     moves(&[(NONE, Home), (NONE, Char('g'))], Move::Top, "Home, End, g, G", "first or last"),
     moves(&[(NONE, End), (NONE, Char('G'))], Move::Bottom, "", ""),
-    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::ChatPane, Does::Act(Action::OlderTurn), (Group::Reading, "[, ], Left, Right", "passages of an earlier or later question", "")),
+    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::ChatPane, Does::Act(Action::OlderTurn), (Group::Reading, "←→, [, ]", "passages of an earlier or later question", "turns")),
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::ChatPane, Does::Act(Action::NewerTurn), (Group::Reading, "", "", "")),
 
     bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; back to the input", "")),
     bind(&[(NONE, Tab)], Scope::Chat, Does::Act(Action::FocusNext), (Group::Everywhere, "Tab, Shift-Tab", "next or previous pane", "panes")),
     bind(&[(SHIFT, BackTab), (NONE, BackTab)], Scope::Chat, Does::Act(Action::FocusPrevious), (Group::Everywhere, "", "", "")),
+    bind(&[(NONE, Char('?'))], Scope::NotTyping, Does::Act(Action::Help), (Group::Everywhere, "?, F1", "this help (? where it isn't typed)", "keys")),
     bind(&[(CTRL, Char('r'))], Scope::Everywhere, Does::Act(Action::Reindex), (Group::Everywhere, "Ctrl-R", "index what changed; get a missing model", "re-index")),
     bind(&[(CTRL, Char('t')), (NONE, F(2))], Scope::Everywhere, Does::Act(Action::SwitchView), (Group::Everywhere, "Ctrl-T, F2", "ingest view and back to the chat", "ingest")),
-    bind(&[(NONE, Char('?'))], Scope::EmptyInput, Does::Act(Action::Help), (Group::Everywhere, "?, F1", "this help (? where it isn't typed)", "keys")),
-    bind(&[(NONE, Char('?'))], Scope::Pane, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
     bind(&[(NONE, F(1))], Scope::Everywhere, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
     bind(&[(CTRL, Char('l'))], Scope::Everywhere, Does::Act(Action::Redraw), (Group::Everywhere, "Ctrl-L", "draw the screen anew", "")),
     bind(&[(CTRL, Char('z'))], Scope::Everywhere, Does::Act(Action::Suspend), (Group::Everywhere, "Ctrl-Z", "to the shell; `fg` comes back", "")),

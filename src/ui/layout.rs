@@ -20,8 +20,13 @@ pub struct Screen {
 
 /// Splits the screen; the input gets `input_rows`.
 pub fn screen(area: Rect, input_rows: u16) -> Screen {
-    let rows =
-        [1, 0, 1, input_rows, 1].map(|rows| if rows == 0 { Constraint::Fill(1) } else { Constraint::Length(rows) });
+    let rows = [
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(input_rows),
+        Constraint::Length(1),
+    ];
     let [title, body, notice, input, footer] = Layout::vertical(rows).areas(area);
     Screen { title, body, notice, input, footer }
 }

@@ -330,9 +330,11 @@ impl Blocks {
             TagEnd::CodeBlock => {
                 let code = self.code.take().unwrap_or_default();
                 let columns = self.columns();
+                let indent = columns.saturating_sub(2).min(2);
                 for line in sanitise(&code).trim_end_matches('\n').split('\n') {
-                    for piece in cut(line, columns.saturating_sub(2).max(2)) {
-                        self.row(vec![Span::raw("  "), Span::styled(piece.to_owned(), self.theme.code)]);
+                    for piece in cut(line, columns - indent) {
+                        let code = Span::styled(piece.to_owned(), self.theme.code);
+                        self.row(vec![Span::raw(" ".repeat(indent)), code]);
                     }
                 }
             }
@@ -400,7 +402,11 @@ impl Blocks {
             self.inline = Inline::default();
             return;
         }
-        for row in self.take_inline().rows(self.columns()) {
+        let mut rows = self.take_inline().rows(self.columns());
+        while rows.last().is_some_and(Vec::is_empty) {
+            rows.pop();
+        }
+        for row in rows {
             self.row(row);
         }
     }

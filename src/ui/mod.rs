@@ -66,7 +66,9 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         View::Ingest => ingest::draw(state, cache, frame, screen.body),
     }
     status::draw_notice(state, &theme, frame, screen.notice);
-    input::draw(state, &theme, frame, screen.input);
+    if state.view == View::Chat {
+        input::draw(state, &theme, frame, screen.input);
+    }
     status::draw_footer(state, &theme, frame, screen.footer);
     if state.help {
         help::draw(state, cache, frame, screen.body);

@@ -44,7 +44,8 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
     if turn.passages.is_empty() {
         pane::draw(frame, area, &theme, &title, focused, Extent::default());
         let text = match turn.state {
-            TurnState::Waiting | TurnState::Retrieving => "… searching",
+            TurnState::Waiting => "… waiting",
+            TurnState::Retrieving => "… searching",
             TurnState::Stopped => "stopped before anything was found",
             TurnState::Failed(_) => "the search failed",
             TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found",
@@ -201,47 +202,53 @@ fn with_mark(mark: &'static str, mut line: Line<'static>, theme: &Theme) -> Line
 
 /// In a border where there is room for one, else on one row.
 pub fn draw_timings(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let parts = state.shown_turn().map(timings).unwrap_or_default();
     let bordered = area.height >= 3;
-    let text = if bordered { parts.join(" │ ") } else { format!(" {}", parts.join(" │ ")) };
     let inner = if bordered { pane::inner(area) } else { area };
+    let room = usize::from(inner.width.saturating_sub(1));
+    let turn = state.shown_turn();
+    let parts = |units: bool| turn.map(|turn| timings(turn, units)).unwrap_or_default();
+    // With units where there is room for them, else as bare milliseconds, as far apart as fits.
+    let forms = [("Timings", true, " │ "), ("Timings · ms", false, " │ "), ("Timings · ms", false, "│")];
+    let mut forms = forms.map(|(title, units, between)| (title, parts(units).join(between))).into_iter();
+    let tightest = forms.next_back().unwrap_or_default();
+    let (title, text) = forms.find(|(_, text)| width(text) <= room).unwrap_or(tightest);
+    let text = fit(&text, room);
     if bordered {
-        pane::draw(frame, area, theme, "Timings", false, Extent::default());
+        pane::draw(frame, area, theme, title, false, Extent::default());
     }
-    let style = if bordered { ratatui::style::Style::new() } else { theme.dim };
-    let line = Line::styled(fit(&text, usize::from(inner.width)), style);
-    pane::rows(frame, inner, 0, [line].iter());
+    pane::rows(frame, inner, 1, [Line::styled(text, theme.dim)].iter());
 }
 
-fn timings(turn: &Turn) -> Vec<String> {
+/// The stages that have run, with their units or, where room is short, as bare milliseconds.
+fn timings(turn: &Turn, units: bool) -> Vec<String> {
     let times = &turn.timings;
     let embed = times.embed.unwrap_or_default();
     let legs = times.dense.unwrap_or_default().max(times.keyword.unwrap_or_default());
     let search = times.retrieval.map(|all| all.saturating_sub(embed)).or((!legs.is_zero()).then_some(legs));
     let stages =
         [("embed", times.embed), ("search", search), ("prompt", times.prompt), ("first token", times.first_token)];
-    let mut parts: Vec<_> = stages
-        .into_iter()
-        .filter_map(|(name, time)| time.map(|time| format!("{name} {}", milliseconds(time))))
-        .collect();
-    if turn.model.is_some()
-        && let Some(seconds) = times.generation.map(|time| time.as_secs_f64()).filter(|seconds| *seconds > 0.0)
-    {
+    let mut parts = Vec::new();
+    for (name, time) in stages {
+        if let Some(time) = time {
+            parts.push(format!("{name} {}", milliseconds(time, units)));
+        }
+    }
+    let generation = times.generation.map(|time| time.as_secs_f64()).filter(|seconds| *seconds > 0.0);
+    if let (Some(_), Some(seconds)) = (&turn.model, generation) {
+        let unit = if units { " tokens/s" } else { "/s" };
         parts.push(match turn.usage {
-            Some(usage) => format!("{:.0} tokens/s", usage.completion_tokens as f64 / seconds),
-            None => format!("~{:.0} tokens/s", turn.answer.chars().count() as f64 / CHARS_PER_TOKEN / seconds),
+            Some(usage) => format!("{:.0}{unit}", usage.completion_tokens as f64 / seconds),
+            None => format!("~{:.0}{unit}", turn.answer.chars().count() as f64 / CHARS_PER_TOKEN / seconds),
         });
     }
     parts
 }
 
-fn milliseconds(time: Duration) -> String {
+fn milliseconds(time: Duration, units: bool) -> String {
     let ms = time.as_secs_f64() * 1e3;
-    if ms >= 10_000.0 {
-        format!("{:.1} s", ms / 1e3)
-    } else if ms >= 10.0 {
-        format!("{ms:.0} ms")
-    } else {
-        format!("{ms:.1} ms")
+    match (units, ms < 10.0) {
+        (true, true) => format!("{ms:.1} ms"),
+        (true, false) => format!("{ms:.0} ms"),
+        (false, _) => format!("{ms:.0}"),
     }
 }

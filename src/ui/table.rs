@@ -4,7 +4,7 @@ use ratatui::{style::Style, text::Span};
 use super::inline::{Inline, row_width};
 
 /// A column narrower than this can't be read; the table is then written as a list.
-const MIN_COLUMNS: usize = 6;
+const MIN_COLUMNS: usize = 9;
 
 /// A table being collected, then laid out within a width.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    num::NonZero,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -19,6 +20,10 @@ pub struct Pty {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
+}
+
+fn cells(n: u16) -> NonZero<u16> {
+    NonZero::new(n).unwrap()
 }
 
 impl Pty {
@@ -57,7 +62,7 @@ impl Pty {
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Self { screen: vt100::Parser::new(rows, cols, 0), child, master: pair.master, writer, output }
+        Self { screen: vt100::Parser::new(cells(rows), cells(cols), 0), child, master: pair.master, writer, output }
     }
 
     pub fn send(&mut self, keys: &str) {
@@ -67,7 +72,7 @@ impl Pty {
 
     pub fn resize(&mut self, rows: u16, cols: u16) {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        self.screen.screen_mut().set_size(rows, cols);
+        self.screen.screen_mut().set_size(cells(rows), cells(cols));
     }
 
     /// Reads the screen until `is_there` holds; the screen is in the message when it never does.

@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use super::*;
 use crate::{
     app::Edit,
-    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores, StageTimings},
+    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores},
 };
 
 fn collection(passages: u64) -> CollectionInfo {
@@ -20,7 +18,12 @@ fn collection(passages: u64) -> CollectionInfo {
 
 fn opened(passages: u64) -> Event {
     let collection = (passages > 0).then(|| collection(passages));
-    Event::StoreOpened { store: "embedded".to_owned(), name: "handbook".to_owned(), collection }
+    Event::StoreOpened {
+        store: "embedded".to_owned(),
+        name: "handbook".to_owned(),
+        index: collection.is_none(),
+        collection,
+    }
 }
 
 fn ready() -> State {

@@ -1,5 +1,6 @@
 //! Drives the application by events and looks at what is drawn.
 
+mod keys;
 mod markdown;
 mod screens;
 mod work;
@@ -98,7 +99,12 @@ impl World {
 }
 
 pub fn opened(collection: Option<CollectionInfo>) -> Event {
-    Event::StoreOpened { store: "embedded".to_owned(), name: "handbook".to_owned(), collection }
+    Event::StoreOpened {
+        store: "embedded".to_owned(),
+        name: "handbook".to_owned(),
+        index: collection.is_none(),
+        collection,
+    }
 }
 
 pub fn handbook() -> CollectionInfo {

@@ -4,7 +4,7 @@ use super::*;
 
 /// Streams an answer in pieces of four characters with a frame after each; returns the bytes parsed for it.
 fn stream(answer: &str) -> usize {
-    let mut world = World::ready(120, 30);
+    let mut world = World::ready(40, 10);
     let turn = world.ask("x");
     world.send(retrieved(turn, &[]));
     let mut rest = answer;
@@ -21,8 +21,8 @@ fn stream(answer: &str) -> usize {
 
 #[test]
 fn streaming_costs_in_proportion_to_the_answer() {
-    let paragraphs = "A sentence of a paragraph with **bold** words and a citation [1].\n\n".repeat(64);
-    let one_block = "a word and another one, ".repeat(180);
+    let paragraphs = "A sentence of a paragraph with **bold** words and a citation [1].\n\n".repeat(32);
+    let one_block = "a word and another one, ".repeat(90);
     for answer in [paragraphs, one_block] {
         let (short, long) = (stream(&answer), stream(&answer.repeat(3)));
         assert!(short <= answer.len() * 45, "{} bytes parsed for {}", short, answer.len());
