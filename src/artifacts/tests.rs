@@ -141,7 +141,7 @@ fn artifacts(cache: &Path, hub_endpoint: &str) -> Artifacts {
         cache: cache.to_owned(),
         onnx_runtime: None,
         hub_endpoint: hub_endpoint.to_owned(),
-        hub_token: Token::new("hf_secret"),
+        hub_token: Secret::new("hf_secret"),
         python: "no-such-python".to_owned(),
         patience: Duration::from_millis(300),
     }
@@ -198,7 +198,10 @@ async fn what_was_recorded_at_first_is_all_that_is_accepted_later() {
     let (hub, home) = (Server::start("127.0.0.1").await, tempfile::tempdir().unwrap());
     let artifacts = artifacts(home.path(), &hub.address);
     hub.with_model(&[Reply::file(b"weights")]);
+    let spec = ModelSpec::find(MODEL, Pooling::Mean, 1).unwrap();
+    assert_eq!(artifacts.missing(&spec), ["ONNX Runtime", MODEL]);
     let files = get(&artifacts).await.unwrap();
+    assert_eq!(artifacts.missing(&spec), ["ONNX Runtime"]);
     assert_eq!(files.config, None, "the hub has none of the optional files");
     assert_eq!(files.query_prefix, "Represent this sentence for searching relevant passages: ");
 
@@ -237,7 +240,7 @@ async fn the_token_goes_to_the_hub_and_does_not_follow_a_redirect() {
     get(&artifacts).await.unwrap();
     assert!(hub.requests_for("").iter().all(|head| head.contains("authorization: bearer hf_secret")));
     assert!(elsewhere.requests_for("").iter().all(|head| !head.contains("authorization")));
-    assert!(!format!("{artifacts:?} {error}").contains("secret"));
+    assert!(!format!("{artifacts:?} {error}").contains("hf_secret"));
 
     // Nor does it go in the clear to another machine; the address is reserved for documentation, nobody answers.
     artifacts.hub_endpoint = "http://192.0.2.1".to_owned();
