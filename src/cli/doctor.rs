@@ -10,7 +10,6 @@ use super::{
     wire::{self, Wiring},
 };
 use crate::{
-    artifacts::ArtifactError,
     chat::Probe,
     config::{Config, Paths},
     domain::Progress,
@@ -141,15 +140,19 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
 }
 
 async fn model(config: &Config, paths: &Paths) -> Check {
-    // A token that is cancelled from the start lets nothing be downloaded: only what is there is used.
+    let missing = match wire::model_spec(config) {
+        Ok(spec) => wire::artifacts(config, paths).missing(&spec),
+        Err(error) => return Check::failed("model", &error),
+    };
+    if !missing.is_empty() {
+        return Check::new("model", State::Note, format!("not here yet: {}", missing.join(", ")))
+            .next("`askdocs` gets it by itself; it needs a model hub, or python3 with pip");
+    }
+    // A token that is cancelled from the start lets nothing be downloaded, whatever is found wrong with the files.
     let offline = CancellationToken::new();
     offline.cancel();
     match wire::prepare_model(config.clone(), paths.clone(), Progress::default().into(), offline).await {
         Ok(embedder) => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
-        Err(error) if matches!(error.downcast_ref(), Some(ArtifactError::Cancelled)) => {
-            Check::new("model", State::Note, format!("{} is not here yet", config.embed.model))
-                .next("`askdocs` gets it by itself; it needs a model hub, or python3 with pip")
-        }
         Err(error) => Check::failed("model", &error),
     }
 }

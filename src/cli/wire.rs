@@ -71,17 +71,13 @@ impl Wiring {
         let store = self.store()?;
         let name = self.collection_name(store.as_ref()).await?;
         let progress = Arc::new(Progress::default());
-        let found = store.collection(&name).await?.filter(|info| info.passages > 0);
         // An explicit dense search does not fall back, so its model's error is the answer.
         let embedder = match mode {
             Mode::Keyword => None,
             Mode::Dense => Some(shown(output, &progress, self.embedder(Arc::clone(&progress), cancel.clone())).await?),
             Mode::Hybrid => shown(output, &progress, self.embedder_or_notice(&progress, output, cancel)).await?,
         };
-        if let Some(found) = found {
-            return Ok((found, embedder));
-        }
-        if name == CollectionInfo::HANDBOOK {
+        if name == CollectionInfo::HANDBOOK && self.handbook_is_wanted(store.as_ref(), embedder.is_some()).await? {
             output.notice("indexing the handbook first");
             let job = IngestJob {
                 store: Arc::clone(&store),
@@ -97,6 +93,15 @@ impl Wiring {
             Some(_) => Err(rag::RagError::Empty { collection: name }.into()),
             None => Err(StoreError::NoCollection { name, store: store.describe() }.into()),
         }
+    }
+
+    /// Whether the handbook's index has to be made or brought up to date. Without a model only an empty one is filled:
+    /// otherwise each keyword search would find its vectors missing and index anew.
+    async fn handbook_is_wanted(&self, store: &dyn VectorStore, with_model: bool) -> anyhow::Result<bool> {
+        if with_model {
+            return Ok(rag::needs_index(store, CollectionInfo::HANDBOOK).await?);
+        }
+        Ok(store.collection(CollectionInfo::HANDBOOK).await?.is_none_or(|info| info.passages == 0))
     }
 
     /// Gets and loads the embedding model.

@@ -21,9 +21,14 @@ const MOST: usize = 4;
 /// Most sentences that are compared: a bound on the time it takes.
 const CANDIDATES: usize = 48;
 /// A sentence is quoted only when its score is at least this part of the best one's.
-const NEAR: f32 = 0.72;
-/// How much a sentence gains by standing in the first passage; the last gains nothing.
-const PASSAGE_PRIOR: f32 = 0.15;
+const NEAR: f32 = 0.75;
+/// However good its place, a sentence must be at least this part as like the question as the likest one.
+const LIKE: f32 = 0.4;
+/// How much a sentence gains by standing in the best passage, beside a likeness of 0 to 1; others gain in proportion
+/// to their passage's score.
+const PASSAGE_PRIOR: f32 = 0.4;
+/// How much the first sentence of a passage gains: writers answer first and explain then. The n-th gains 1/n of it.
+const LEAD_PRIOR: f32 = 0.2;
 
 /// A sentence of a passage.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +36,10 @@ struct Sentence {
     text: String,
     /// Rank of its passage.
     passage: u32,
+    /// Its place in the passage, from 1.
+    place: u32,
+    /// The innermost heading above it: what a sentence is about is often said only there.
+    heading: String,
 }
 
 /// The answer as Markdown: quoted sentences in the order of their passages, each with its citation.
@@ -53,14 +62,19 @@ pub async fn answer(
         Some(embedder) => by_meaning(Arc::clone(embedder), &sentences, question).await?,
         None => by_words(&sentences, question),
     };
-    let ranks = passages.len() as f32;
+    let worth = passage_worth(passages);
     let scores: Vec<f32> = likeness
         .iter()
         .zip(&sentences)
-        .map(|(score, sentence)| score + PASSAGE_PRIOR * (1.0 - sentence.passage as f32 / ranks))
+        .map(|(likeness, sentence)| {
+            let passage = worth.get(sentence.passage as usize - 1).copied().unwrap_or(0.0);
+            likeness + PASSAGE_PRIOR * passage + LEAD_PRIOR / sentence.place as f32
+        })
         .collect();
-    let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut chosen: Vec<usize> = (0..sentences.len()).filter(|&i| scores[i] >= best * NEAR).collect();
+    let most = |values: &[f32]| values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (best, likest) = (most(&scores), most(&likeness));
+    let fits = |&i: &usize| scores[i] >= best * NEAR && likeness[i] >= likest * LIKE;
+    let mut chosen: Vec<usize> = (0..sentences.len()).filter(fits).collect();
     chosen.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     chosen.truncate(MOST);
     chosen.sort_unstable();
@@ -69,10 +83,24 @@ pub async fn answer(
     Ok(quotes.join("\n\n"))
 }
 
+/// Each passage's score as a part of the best one's, 0 to 1, by the score that ranked them; in the order of the passages.
+fn passage_worth(passages: &[Passage]) -> Vec<f32> {
+    let score = |passage: &Passage| passage.scores.fused.or(passage.scores.dense).or(passage.scores.keyword);
+    let best = passages.iter().filter_map(score).fold(0.0, f32::max);
+    passages
+        .iter()
+        .zip(1_u16..)
+        .map(|(passage, rank)| match score(passage) {
+            Some(score) if best > 0.0 => (score / best).clamp(0.0, 1.0),
+            _ => 1.0 / f32::from(rank),
+        })
+        .collect()
+}
+
 /// Cosine of each sentence with the question.
 async fn by_meaning(embedder: Arc<dyn Embedder>, sentences: &[Sentence], question: &str) -> Result<Vec<f32>, RagError> {
     let mut texts: Vec<String> = vec![question.to_owned()];
-    texts.extend(sentences.iter().map(|sentence| sentence.text.clone()));
+    texts.extend(sentences.iter().map(|sentence| format!("{}\n{}", sentence.heading, sentence.text)));
     let vectors = tokio::task::spawn_blocking(move || {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         embedder.embed(Role::Query, &texts)
@@ -143,7 +171,13 @@ fn sentences(passage: &Passage) -> Vec<Sentence> {
         .iter()
         .flat_map(|paragraph| split(paragraph))
         .filter(|text| text.unicode_words().count() >= 4)
-        .map(|text| Sentence { text, passage: passage.rank })
+        .zip(1..)
+        .map(|(text, place)| Sentence {
+            text,
+            passage: passage.rank,
+            place,
+            heading: passage.chunk.heading.last().cloned().unwrap_or_default(),
+        })
         .collect()
 }
 

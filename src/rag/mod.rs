@@ -8,6 +8,7 @@
 mod ask;
 mod extractive;
 mod fuse;
+mod handbook;
 mod ingest;
 mod prompt;
 mod retrieve;
@@ -15,6 +16,7 @@ mod retrieve;
 pub use ask::{Ask, AskEvent, ask};
 pub use extractive::LABEL as EXTRACTIVE_LABEL;
 pub use fuse::fuse;
+pub use handbook::needs_index;
 pub use ingest::{IngestJob, ingest};
 pub use prompt::{Templates, citations};
 pub use retrieve::{Retrieval, retrieve};

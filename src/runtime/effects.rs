@@ -14,7 +14,6 @@ use crate::{
     domain::{Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Progress, SearchSettings, SourceSpec, TurnId},
     embed::Embedder,
     rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
-    source,
     store::VectorStore,
 };
 
@@ -241,7 +240,7 @@ impl Shared {
         let (store, name) = (opened.store.describe(), opened.collection.clone());
         let shown = async {
             let collection = opened.store.collection(&name).await?;
-            Ok::<_, RagError>((collection, needs_index(&opened).await?))
+            Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &opened.collection).await?))
         };
         match shown.await {
             Ok((collection, index)) => {
@@ -347,22 +346,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// Whether the shown collection is empty, or is the handbook and does not hold this program's pages with their vectors.
-async fn needs_index(opened: &Opened) -> Result<bool, RagError> {
-    let empty = opened.store.collection(&opened.collection).await?.is_none_or(|info| info.passages == 0);
-    if empty || opened.collection != CollectionInfo::HANDBOOK {
-        return Ok(empty);
-    }
-    let held = opened.store.documents(&opened.collection).await?;
-    let spec = SourceSpec::handbook();
-    let pages = source::scan(&spec, &Progress::default(), &CancellationToken::new()).await?.entries;
-    Ok(pages.len() != held.len()
-        || pages.iter().any(|page| {
-            let content = page.read(&spec.chunker).map(|document| document.content);
-            !held
-                .iter()
-                .any(|record| record.embedded && record.name == page.name && Ok(&record.content) == content.as_ref())
-        }))
 }

@@ -279,7 +279,8 @@ fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let handbook = state.collection().is_none_or(|c| c.sources.iter().any(|s| s.location == SourceSpec::HANDBOOK));
     if handbook && !matches!(state.store, Store::Failed(_)) {
         rows.extend(paragraph("The handbook of askdocs itself is here to try it on:", width, theme.dim));
-        for example in ["How do I index my own documents?", "What do the scores mean?", "How do I use a Milvus server?"]
+        for example in
+            ["How do I index my own documents?", "What do the scores mean?", "How do I connect a language model?"]
         {
             rows.extend(paragraph(&format!("  {example}"), width, theme.citation));
         }

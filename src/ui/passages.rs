@@ -225,8 +225,8 @@ fn timings(turn: &Turn, units: bool) -> Vec<String> {
     let embed = times.embed.unwrap_or_default();
     let legs = times.dense.unwrap_or_default().max(times.keyword.unwrap_or_default());
     let search = times.retrieval.map(|all| all.saturating_sub(embed)).or((!legs.is_zero()).then_some(legs));
-    let stages =
-        [("embed", times.embed), ("search", search), ("prompt", times.prompt), ("first token", times.first_token)];
+    let answer = if turn.model.is_some() { "first token" } else { "quotes" };
+    let stages = [("embed", times.embed), ("search", search), ("prompt", times.prompt), (answer, times.first_token)];
     let mut parts = Vec::new();
     for (name, time) in stages {
         if let Some(time) = time {
