@@ -113,7 +113,9 @@ async fn by_meaning(embedder: Arc<dyn Embedder>, sentences: &[Sentence], questio
 
 /// The part of the question's words that a sentence has, each word weighing more the fewer sentences have it; 0 to 1.
 fn by_words(sentences: &[Sentence], question: &str) -> Vec<f32> {
-    let words = |text: &str| text.unicode_words().map(str::to_lowercase).collect::<HashSet<String>>();
+    // "is", "to" and "do" say nothing, and a few sentences are too few to learn that from.
+    let says_something = |word: &&str| word.chars().nth(2).is_some() || !word.is_ascii();
+    let words = |text: &str| text.unicode_words().filter(says_something).map(str::to_lowercase).collect::<HashSet<_>>();
     let of_sentences: Vec<HashSet<String>> = sentences.iter().map(|sentence| words(&sentence.text)).collect();
     let total = sentences.len() as f32;
     let weights: HashMap<String, f32> = words(question)
