@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
+use crate::text::fit;
+
 /// What stands under one heading, its own line first, up to the next heading of any level.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Section {
@@ -78,15 +80,19 @@ fn blocks(text: &str, from: usize) -> Vec<Found> {
         found.push(Found { block: Block { bytes: start..start, kind, marks: Vec::new() }, heading });
     };
     let mut depth = 0_usize;
+    // Right behind a start, a part's first part would begin after its bullet.
+    let mut behind_start = false;
     for (event, range) in
         Parser::new_ext(body, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH).into_offset_iter()
     {
+        let starts = matches!(event, Event::Start(_));
         match event {
             Event::Start(tag) => {
                 if depth == 0 {
                     let level = if let Tag::Heading { level, .. } = &tag { Some(*level as u8) } else { None };
                     begin(&mut found, range.start, kind(&tag), level);
                 } else if is_part(&tag)
+                    && !behind_start
                     && let Some(last) = found.last_mut()
                 {
                     last.block.marks.push(from + range.start);
@@ -106,6 +112,7 @@ fn blocks(text: &str, from: usize) -> Vec<Found> {
             | Event::InlineMath(_)
             | Event::DisplayMath(_) => {}
         }
+        behind_start = starts;
     }
     if found.is_empty() {
         begin(&mut found, 0, Kind::Prose, None);
@@ -158,14 +165,17 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).map_or(at, |before| before.trim_end_matches([' ', '\t']).len()).min(at)
 }
 
-/// A heading as plain text on one line, without an attribute block such as `{#id}`.
+/// Every chunk of a section carries its headings, so one without end would multiply.
+const MAX_HEADING_COLUMNS: usize = 200;
+
+/// A heading as plain text on one line, without an attribute block such as `{#id}`, cut where it is no heading any more.
 fn tidy(title: &str) -> String {
     let title = title.trim_end();
     let bare = match title.rsplit_once('{') {
         Some((before, inside)) if inside.ends_with('}') && inside.starts_with(['#', '.', ':']) => before,
         _ => title,
     };
-    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+    fit(&bare.split_whitespace().collect::<Vec<_>>().join(" "), MAX_HEADING_COLUMNS)
 }
 
 struct FrontMatter {

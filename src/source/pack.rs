@@ -17,6 +17,8 @@ pub(super) const MAX_TOKENS: usize = 400;
 pub(super) const MAX_CODE_TOKENS: usize = 600;
 /// A paragraph up to here that ends in a colon is kept together with what it leads in to.
 const MAX_LEAD_IN_TOKENS: usize = 60;
+/// A paragraph up to here in front of the first heading goes with what follows.
+const MAX_PREAMBLE_TOKENS: usize = 20;
 /// A text with more bytes than this for each token that is allowed is too long whatever its count: counting something
 /// huge as a whole would cost more memory than the document.
 const MAX_BYTES_PER_TOKEN: usize = 64;
@@ -72,23 +74,19 @@ impl Packer<'_> {
             Kind::Code => MAX_CODE_TOKENS,
             Kind::Heading | Kind::Prose | Kind::Table | Kind::Html => MAX_TOKENS,
         };
-        let own = self.slice(&block.bytes);
         let tokens = self.tokens_within(&block.bytes, limit);
-        let mute = !has_words(own, block.kind);
-        let waits = match block.kind {
-            Kind::Heading => true,
-            Kind::Html => mute && own.trim_start().starts_with('<') && !own.trim_start().starts_with("</"),
-            Kind::Prose => tokens.is_some_and(|n| n <= MAX_LEAD_IN_TOKENS) && own.trim_end().ends_with([':', '：']),
-            Kind::Table | Kind::Code => false,
-        };
-        if waits && let Some(tokens) = tokens.filter(|tokens| *tokens <= MAX_TOKENS / 2) {
-            return self.hold(block, tokens, heading, !mute && block.kind != Kind::Heading);
+        let mute = !has_words(self.slice(&block.bytes), block.kind);
+        if let Some(tokens) =
+            tokens.filter(|tokens| *tokens <= MAX_TOKENS / 2 && self.waits(block, heading, *tokens, mute))
+        {
+            let speaks = !mute && block.kind != Kind::Heading && !heading.is_empty();
+            return self.hold(block, tokens, heading, speaks);
         }
         // A closing tag or a rule goes with what it closes.
         if mute
             && self.held.is_none()
             && let (Some(last), Some(tokens)) = (self.units.last_mut(), tokens)
-            && last.tokens + tokens <= MAX_TOKENS
+            && last.tokens + tokens <= MAX_CODE_TOKENS
         {
             last.bytes.end = block.bytes.end;
             last.tokens += tokens;
@@ -104,6 +102,21 @@ impl Packer<'_> {
         if let Some(unit) = self.units.get_mut(first) {
             unit.bytes.start = start;
             unit.tokens += before;
+        }
+    }
+
+    /// Whether a block goes with what comes behind it.
+    fn waits(&self, block: &Block, heading: &[String], tokens: usize, mute: bool) -> bool {
+        let own = self.slice(&block.bytes).trim();
+        let first = self.units.is_empty();
+        match block.kind {
+            Kind::Heading => true,
+            _ if mute && (first || self.held.is_some()) => true,
+            // An opening tag or a comment.
+            Kind::Html => mute && own.starts_with('<') && !own.starts_with("</"),
+            Kind::Prose if heading.is_empty() && first && tokens <= MAX_PREAMBLE_TOKENS => true,
+            Kind::Prose => tokens <= MAX_LEAD_IN_TOKENS && own.ends_with([':', '：']),
+            Kind::Table | Kind::Code => false,
         }
     }
 
