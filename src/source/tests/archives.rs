@@ -172,6 +172,8 @@ fn a_damaged_archive_is_an_error_and_a_damaged_member_a_skip() {
         (Format::Zip, b"<html>not found</html>"),
         (Format::Zip, b""),
         (Format::Tar, &tarred[..600]),
+        // In the middle of the last member.
+        (Format::Tar, &tar(&of_tar[..1])[..9_000]),
         (Format::Tar, &[b'x'; 2_000]),
         (Format::TarGz, &gzipped[..gzipped.len() / 2]),
         (Format::TarGz, &gzipped[..gzipped.len() - 4]),
@@ -209,8 +211,10 @@ fn an_archive_is_bounded_as_a_whole() {
             assert!(message.contains("too large") && message.contains(reason), "{format:?}: {message}");
         }
     }
-    // A name of two megabytes is cut off before it fills the memory.
+    // Two megabytes are little for a file, and cut off before they fill the memory as a name.
     let name = vec![b'n'; 2 << 20];
+    let bytes = tar(&[("large.png", &name, FILE), ("a.md", b"a", FILE)]);
+    assert_eq!(unpack(Format::Tar, &bytes, &[], Limits::DEFAULT).unwrap().names(), ["a.md"]);
     let bytes = tar(&[("././@LongLink", &name, tar::EntryType::GNULongName), ("a.md", b"a", FILE)]);
     let message = failure(unpack(Format::Tar, &bytes, &[], Limits::DEFAULT));
     assert!(message.contains("name in it"), "{message}");

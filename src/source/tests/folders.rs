@@ -21,6 +21,8 @@ async fn a_folder_gives_its_prose_and_a_reason_for_everything_else() {
         (".hidden.md", "x"),
         (".git/config.md", "x"),
         ("build/out.md", "x"),
+        ("a/deep/left.md", "x"),
+        ("a/.gitignore", "left.md\n"),
         ("drafts/new.md", "x"),
         (".gitignore", "build/\n"),
         (".ignore", "drafts\n"),
@@ -73,6 +75,8 @@ async fn ignore_files_above_the_folder_count_inside_a_repository_only() {
     write(root, ".gitignore", "node_modules/\n/docs\n");
     write(root, "docs/a.md", "a");
     write(root, "docs/node_modules/b.md", "b");
+    write(root, "docs/c.md", "c");
+    write(root, "docs/.gitignore", "c.md");
     let docs = root.join("docs");
     let docs = docs.to_str().unwrap();
     assert_eq!(see(docs, &[], small()).await.unwrap().names(), ["a.md", "node_modules/b.md"]);
