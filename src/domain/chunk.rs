@@ -76,12 +76,25 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// What is embedded and indexed for keyword search: the heading path on its own line, then the text.
+    /// What is embedded and indexed for keyword search: the heading path on its own line, then the text without the
+    /// heading lines that it begins with, since these are in the path already.
     pub fn indexed_text(&self) -> String {
         if self.heading.is_empty() {
             return self.text.clone();
         }
-        format!("{}\n{}", self.heading.join(" > "), self.text)
+        let mut text = self.text.as_str();
+        while let Some((line, rest)) = text.split_once('\n')
+            && (line.trim().is_empty() || self.is_own_heading(line))
+        {
+            text = rest;
+        }
+        format!("{}\n{text}", self.heading.join(" > "))
+    }
+
+    /// Whether a line is `# ` and a heading of the path, whatever markup is in it.
+    fn is_own_heading(&self, line: &str) -> bool {
+        let bare = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+        line.trim_start().starts_with('#') && self.heading.iter().any(|heading| bare(heading) == bare(line))
     }
 
     /// `document:first-last`, the way a passage is named to a person.
@@ -99,5 +112,31 @@ impl Chunk {
             },
             String::as_str,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_is_indexed_once() {
+        let chunk = |text: &str| Chunk {
+            id: ChunkId::from_digest([0; 8]),
+            document: "a.md".into(),
+            ordinal: 0,
+            heading: vec!["Storage".into(), "Where is data?".into()],
+            lines: (1, 1),
+            bytes: 0..text.len(),
+            text: text.into(),
+            tokens: 0,
+        };
+        let path = "Storage > Where is data?\n";
+        assert_eq!(chunk("# Storage\n\n## Where is *data*?\n\nOn disk.\n").indexed_text(), format!("{path}On disk.\n"));
+        assert_eq!(chunk("# Other\nOn disk.").indexed_text(), format!("{path}# Other\nOn disk."));
+        assert_eq!(
+            chunk("On disk.\n## Where is data?\n").indexed_text(),
+            format!("{path}On disk.\n## Where is data?\n")
+        );
     }
 }
