@@ -161,7 +161,10 @@ fn living_index(
     let is_of_this = |known: &Cached| known.index.stamp.incarnation == stamp.incarnation && known.index.dim == dim;
     let on_disk = || side_file::load(side_file, dim).map(|index| Cached { index: Arc::new(index), unsaved: 0 });
     let known = cached.take().filter(is_of_this).or_else(|| on_disk().filter(is_of_this));
-    let mut fresh = bring_up_to_date(conn, known, stamp, dim)?;
+    let mut fresh = match known {
+        Some(known) if known.index.stamp == stamp => known,
+        known => bring_up_to_date(conn, known, stamp, dim)?,
+    };
     if fresh.unsaved > fresh.index.keys.len() / 8 {
         fresh.unsaved = 0;
         if let Err(error) = side_file::save(side_file, &fresh.index) {

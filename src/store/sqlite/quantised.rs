@@ -248,6 +248,8 @@ mod tests {
     use crate::store::sqlite::dense::score;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// The promise that exact search stands on.
         #[test]
         fn no_true_score_exceeds_its_limit(
