@@ -215,6 +215,28 @@ fn a_collection_made_anew_under_its_name_is_not_mistaken_for_the_old_one() {
 }
 
 #[test]
+fn a_read_sees_one_state_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    let (reader, writer) = (open(folder.path(), LARGE), open(folder.path(), SMALL));
+    run(fill(&writer, "b.md", 20, 1));
+    let collection = reader.known("faq").unwrap();
+    let query = Numbers(5).vector();
+    let checked = collection.read(|old| {
+        let before = collection.search_dense(old, &query, 10)?;
+        run(async {
+            fill(&writer, "a.md", 10, 2).await;
+            fill(&writer, "b.md", 3, 3).await;
+            let after = writer.search_dense("faq", &query, 10).await.unwrap();
+            assert_ne!(after, before);
+            assert_eq!(reader.search_dense("faq", &query, 10).await.unwrap(), after);
+        });
+        assert_eq!(collection.search_dense(old, &query, 10)?, before);
+        Ok(())
+    });
+    assert!(checked.unwrap().is_some());
+}
+
+#[test]
 fn what_is_no_collection_of_this_format_is_refused_and_hides_no_other() {
     let folder = TempDir::new().unwrap();
     run(async {
