@@ -161,7 +161,10 @@ fn living_index(
     let is_of_this = |known: &Cached| known.index.stamp.incarnation == stamp.incarnation && known.index.dim == dim;
     let on_disk = || side_file::load(side_file, dim).map(|index| Cached { index: Arc::new(index), unsaved: 0 });
     let known = cached.take().filter(is_of_this).or_else(|| on_disk().filter(is_of_this));
-    let mut fresh = bring_up_to_date(conn, known, stamp, dim)?;
+    let mut fresh = match known {
+        Some(known) if known.index.stamp == stamp => known,
+        known => bring_up_to_date(conn, known, stamp, dim)?,
+    };
     if fresh.unsaved > fresh.index.keys.len() / 8 {
         fresh.unsaved = 0;
         if let Err(error) = side_file::save(side_file, &fresh.index) {
@@ -173,27 +176,23 @@ fn living_index(
 
 /// Takes what is `known` of the living vectors and reads the others.
 fn bring_up_to_date(conn: &Connection, known: Option<Cached>, stamp: Stamp, dim: usize) -> Result<Cached, Fault> {
-    let known = known.unwrap_or_else(|| Cached { index: Arc::new(Quantised::new(stamp, dim, 0)), unsaved: 0 });
+    let (index, unsaved) = known.map_or_else(|| (Arc::new(Quantised::new(stamp, dim)), 0), |k| (k.index, k.unsaved));
+    // In place, unless a search that began before is still at it.
+    let mut index = Arc::unwrap_or_clone(index);
     let mut living = conn
         .prepare_cached("SELECT seq, id FROM vectors INDEXED BY vectors_living")?
         .query_map((), |row| Ok(Key { seq: row.get(0)?, id: row.get(1)? }))?
         .collect::<Result<Vec<_>, _>>()?;
     living.sort_unstable();
-    let mut index = Quantised::new(stamp, dim, living.len());
+    let before = index.keys.len();
+    let lacking = index.keep_only(&living);
+    let gone = before - index.keys.len();
     let mut read = conn.prepare_cached("SELECT vector FROM vectors WHERE seq = ?")?;
-    let (mut row, mut kept, mut vector) = (0, 0, Vec::new());
-    for key in &living {
-        while known.index.keys.get(row).is_some_and(|known| known < key) {
-            row += 1;
-        }
-        if known.index.keys.get(row) == Some(key) {
-            index.push_from(&known.index, row);
-            kept += 1;
-        } else {
-            read.query_row([key.seq], |row| read_vector(row, 0, &mut vector))?;
-            index.push(*key, &vector);
-        }
+    let mut vector = Vec::new();
+    for key in &lacking {
+        read.query_row([key.seq], |row| read_vector(row, 0, &mut vector))?;
+        index.push(*key, &vector);
     }
-    let changed = (known.index.keys.len() - kept) + (living.len() - kept);
-    Ok(Cached { index: Arc::new(index), unsaved: known.unsaved + changed })
+    index.stamp = stamp;
+    Ok(Cached { index: Arc::new(index), unsaved: unsaved + gone + lacking.len() })
 }

