@@ -1,0 +1,136 @@
+//! Indexing through the built program: cut off and continued, changed models, sources that meet.
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use common::{home::Home, model};
+use serde_json::{Value, json};
+
+/// Pages that take a while to embed.
+fn many_pages(home: &Home, pages: usize) {
+    for page in 0..pages {
+        let text: String = (0..12)
+            .map(|i| format!("## Part {i} of page {page}\n\nThis part tells what number {} means to page {page}, at some length and with {} reasons.\n\n", page * 7 + i, i + 2))
+            .collect();
+        home.write(&format!("kb/page{page:03}.md"), format!("# Page {page}\n\n{text}"));
+    }
+}
+
+fn hits(home: &Home, query: &str) -> Vec<(Value, Value, Value)> {
+    let found = home.run(&["search", query, "--json", "-k", "20"]).json();
+    let hits = found["hits"].as_array().unwrap();
+    hits.iter().map(|hit| (hit["id"].clone(), hit["document"].clone(), hit["scores"].clone())).collect()
+}
+
+#[test]
+fn an_ingest_that_was_killed_is_continued_and_ends_as_if_it_had_not_been() {
+    let whole = Home::with_model();
+    many_pages(&whole, 40);
+    assert_eq!(whole.run(&["ingest", "kb", "-q"]).code, Some(0));
+
+    let cut = Home::with_model();
+    many_pages(&cut, 40);
+    let mut kept = 0;
+    for _ in 0..3 {
+        let mut child = cut.command(&["ingest", "kb"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // Its first line comes while it works; it is killed whatever it is doing then.
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let shown = cut.run(&["collections", "show", "docs", "--json"]);
+        if shown.code == Some(0) {
+            let documents = shown.json()["documents"].as_u64().unwrap();
+            assert!(documents >= kept, "what was stored stays");
+            assert_eq!(shown.json()["passages"].as_u64().unwrap(), documents * 12, "no document is there in part");
+            kept = documents;
+        }
+    }
+    let report = cut.run(&["ingest", "kb", "--json"]).json();
+    assert_eq!((&report["documents"], &report["passages"]), (&json!(40), &json!(480)));
+    assert_eq!(report["unchanged"].as_u64(), Some(kept), "and is not embedded again");
+    for query in ["what does number 19 mean?", "page 7 part 3", "reasons"] {
+        assert_eq!(hits(&cut, query), hits(&whole, query), "{query}");
+    }
+}
+
+#[test]
+fn a_collection_of_another_model_is_refused_until_it_is_embedded_anew() {
+    let home = Home::with_model();
+    home.write("kb/a.md", "# Cats\n\nCats sleep for most of the day.\n");
+    home.write("more/b.md", "# Dogs\n\nDogs like to run.\n");
+    assert_eq!(home.run(&["ingest", "kb", "more", "-q"]).code, Some(0));
+
+    // The same weights, pooled otherwise: other vectors.
+    let (files, _) = model::files();
+    let folder = home.path().join("own-model");
+    std::os::unix::fs::symlink(files.graph.parent().unwrap(), &folder).unwrap();
+    home.write(
+        "config.toml",
+        format!("[embed]\nmodel = {:?}\npooling = \"cls\"\nmax_tokens = 128\n", folder.to_str().unwrap()),
+    );
+    for command in [&["search", "cats"][..], &["ask", "cats"], &["ingest"]] {
+        let ran = home.run(command);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(
+            ran.err.contains("all-minilm-l6-v2") && ran.err.contains("own-model") && ran.err.contains("ingest --force"),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(home.run(&["search", "cats", "--mode", "keyword"]).code, Some(0), "words need no model");
+
+    let report = home.run(&["ingest", "kb", "--force", "--json"]).json();
+    assert_eq!(report["documents"], 2, "all that the collection was made from is embedded anew: {report}");
+    let found = home.run(&["search", "what do cats do?", "--json"]).json();
+    assert_eq!(found["hits"][0]["document"], "a.md");
+    assert_eq!(home.run(&["collections", "show", "docs", "--json"]).json()["model"], "own-model");
+}
+
+#[test]
+fn sources_that_meet_keep_their_documents_apart() {
+    let home = Home::with_model();
+    home.write("one/README.md", "# One\n\nThe first readme tells of apples.\n");
+    home.write("two/README.md", "# Two\n\nThe second readme tells of pears.\n");
+    assert_eq!(home.run(&["ingest", "one", "-q"]).code, Some(0));
+    assert_eq!(home.run(&["ingest", "two", "-q"]).code, Some(0));
+    let documents = |home: &Home| {
+        let mut names: Vec<String> =
+            hits(home, "readme").into_iter().map(|hit| hit.1.as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(documents(&home), ["README.md", "two/README.md"]);
+    // Again, in any order: the names stay and nothing is embedded twice.
+    let report = home.run(&["ingest", "--json"]).json();
+    assert_eq!((&report["documents"], &report["unchanged"]), (&json!(2), &json!(2)));
+    assert_eq!(documents(&home), ["README.md", "two/README.md"]);
+    // The same file by itself is the same document, not a second one.
+    assert_eq!(home.run(&["ingest", "one/README.md", "-q"]).code, Some(0));
+    assert_eq!(documents(&home), ["README.md", "two/README.md"]);
+    // Another way of cutting replaces what was there.
+    assert_eq!(home.run(&["ingest", "two", "--chunker", "split:# ", "-q"]).code, Some(0));
+    let found = home.run(&["search", "pears", "--mode", "keyword", "--json"]).json();
+    assert_eq!(found["hits"][0]["text"], "Two\n\nThe second readme tells of pears.\n");
+    assert_eq!(found["hits"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_folder_that_can_not_be_written_leaves_the_old_index_answering() {
+    let home = Home::with_model();
+    home.write("kb/a.md", "# Cats\n\nCats sleep for most of the day.\n");
+    assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
+    home.write("kb/b.md", "# Dogs\n\nDogs like to run.\n");
+    // The write lock is a file; where a folder stands in its place no write can begin, whoever runs this.
+    let lock = home.path().join("data/collections/docs.lock");
+    let _ = fs::remove_file(&lock);
+    fs::create_dir(&lock).unwrap();
+    let ran = home.run(&["ingest"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("docs.lock") || ran.err.contains("docs"), "{ran:?}");
+    assert_eq!(hits(&home, "cats").len(), 1);
+}
