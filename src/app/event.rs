@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{
-    Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings,
+    Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Mode, Passage, ProgressSnapshot, SearchSettings,
     StageTimings, TurnId, Usage,
 };
 
@@ -27,8 +27,8 @@ pub enum Event {
     ChatModel { label: Option<String>, note: Option<String> },
     /// Questions of earlier runs, oldest first.
     History(Vec<String>),
-    /// Retrieval is done.
-    Retrieved { turn: TurnId, passages: Vec<Passage>, timings: StageTimings, notices: Vec<String> },
+    /// Retrieval is done. `mode` is the one that was really used.
+    Retrieved { turn: TurnId, mode: Mode, passages: Vec<Passage>, timings: StageTimings, notices: Vec<String> },
     /// A piece of the answer.
     Delta { turn: TurnId, text: String },
     /// A piece of a reasoning model's thought.

@@ -60,9 +60,11 @@ impl State {
                 self.history.load(questions);
                 Vec::new()
             }
-            Event::Retrieved { turn, passages, timings, notices } => {
+            Event::Retrieved { turn, mode, passages, timings, notices } => {
                 let Some(turn) = self.asked_turn(turn) else { return Vec::new() };
                 turn.state = TurnState::Thinking;
+                // From here on the turn shows how it was really answered.
+                turn.settings.mode = mode;
                 turn.passages = passages;
                 turn.timings = timings;
                 turn.notices.extend(notices);

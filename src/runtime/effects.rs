@@ -1,6 +1,6 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},
@@ -11,10 +11,14 @@ use super::{Setup, history};
 use crate::{
     app::{Effect, Event},
     chat::ChatModel,
-    domain::{Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Progress, SearchSettings, SourceSpec, TurnId},
+    domain::{
+        Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot, SearchSettings, SourceSpec,
+        TurnId,
+    },
     embed::Embedder,
     rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
     store::VectorStore,
+    text::one_line,
 };
 
 /// How long a question waits for the model before keyword search answers alone: enough for loading, not for a download.
@@ -45,13 +49,32 @@ enum Model {
 /// Work whose progress is sampled.
 struct Watched {
     progress: Arc<Progress>,
+    last: ProgressSnapshot,
+    /// When the stage of `last` began, as far as samples can tell.
     started: Instant,
     cancel: CancellationToken,
 }
 
 impl Watched {
     fn new(parent: &CancellationToken) -> Self {
-        Self { progress: Arc::default(), started: Instant::now(), cancel: parent.child_token() }
+        Self {
+            progress: Arc::default(),
+            last: ProgressSnapshot::default(),
+            started: Instant::now(),
+            cancel: parent.child_token(),
+        }
+    }
+
+    /// The progress now, and how long its stage has been going on: a pace counts from where its counter does. Going
+    /// back from indexing to scan the next source begins nothing anew, since documents are counted over all of them.
+    fn sample(&mut self) -> (ProgressSnapshot, Duration) {
+        let now = self.progress.snapshot();
+        if now.stage as u8 > self.last.stage as u8 || now.bytes_done < self.last.bytes_done {
+            self.started = Instant::now();
+            self.last.stage = now.stage;
+        }
+        self.last.bytes_done = now.bytes_done;
+        (now, self.started.elapsed())
     }
 }
 
@@ -100,7 +123,7 @@ impl Effects {
             if let Ok(questions) = tokio::task::spawn_blocking(move || history::load(&file)).await {
                 shared.send(Event::History(questions)).await;
             }
-            match open().await {
+            match contained(async { open().await }).await {
                 Ok(opened) => shared.show_opened(opened).await,
                 Err(error) => shared.send(Event::StoreFailed(format!("{error:#}"))).await,
             }
@@ -118,14 +141,14 @@ impl Effects {
     pub fn sample(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         self.model.take_if(|watched| watched.cancel.is_cancelled());
-        if let Some(watched) = &self.model {
-            let (snapshot, elapsed) = (watched.progress.snapshot(), watched.started.elapsed());
+        if let Some(watched) = &mut self.model {
+            let (snapshot, elapsed) = watched.sample();
             events.push(Event::ModelProgress { snapshot, elapsed });
         }
-        if let Some((job, watched)) = &self.job
+        if let Some((job, watched)) = &mut self.job
             && !watched.cancel.is_cancelled()
         {
-            let (snapshot, elapsed) = (watched.progress.snapshot(), watched.started.elapsed());
+            let (snapshot, elapsed) = watched.sample();
             events.push(Event::IngestProgress { job: *job, snapshot, elapsed });
         }
         events
@@ -137,7 +160,7 @@ impl Effects {
                 let cancel = self.shared.cancel.child_token();
                 self.turn = Some((turn, cancel.clone()));
                 self.spawn(async move |shared| {
-                    let asked = shared.ask(turn, &question, settings);
+                    let asked = contained(shared.ask(turn, &question, settings));
                     if let Some(Err(error)) = cancel.run_until_cancelled(asked).await {
                         shared.send(Event::TurnFailed { turn, message: error.to_string() }).await;
                     }
@@ -153,7 +176,7 @@ impl Effects {
                 let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
                 self.job = Some((job, watched));
                 self.spawn(async move |shared| {
-                    let result = shared.reindex(force, &progress, &cancel).await;
+                    let result = contained(shared.reindex(force, &progress, &cancel)).await;
                     // From here on there is nothing to sample.
                     cancel.cancel();
                     let (result, collection) = match result {
@@ -210,12 +233,16 @@ impl Effects {
         self.model = Some(watched);
         self.shared.model.send_replace(Model::Pending);
         self.spawn(async move |shared| {
-            let prepared = (shared.prepare_model)(progress, cancel.clone()).await;
+            let prepared = contained(async {
+                let embedder = (shared.prepare_model)(progress, cancel.clone()).await?;
+                let (name, dim) = (embedder.fingerprint().model.clone(), embedder.fingerprint().dim);
+                anyhow::Ok((embedder, name, dim))
+            });
+            let prepared = prepared.await;
             let stopping = cancel.is_cancelled();
             cancel.cancel();
             match prepared {
-                Ok(embedder) => {
-                    let (name, dim) = (embedder.fingerprint().model.clone(), embedder.fingerprint().dim);
+                Ok((embedder, name, dim)) => {
                     shared.model.send_replace(Model::Ready(embedder));
                     shared.send(Event::ModelReady { name, dim }).await;
                 }
@@ -230,6 +257,16 @@ impl Effects {
     }
 }
 
+/// Makes a panic of the work an error of it, so that whoever waits for its end gets one.
+async fn contained<T, E: From<RagError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(RagError::Worker(message(&*panic)).into()))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    one_line(text.unwrap_or("it left no message"))
+}
+
 impl Shared {
     /// A full queue makes the sender wait; a closed one means that the application is gone.
     async fn send(&self, event: Event) {
@@ -242,7 +279,7 @@ impl Shared {
             let collection = opened.store.collection(&name).await?;
             Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &opened.collection).await?))
         };
-        match shown.await {
+        match contained(shown).await {
             Ok((collection, index)) => {
                 self.opened.send_replace(Some(opened));
                 self.send(Event::StoreOpened { store, name, collection, index }).await;
@@ -293,7 +330,8 @@ impl Shared {
                     AskEvent::Retrieved(found) => {
                         let mut notices = found.notices;
                         notices.extend(note.map(str::to_owned));
-                        Event::Retrieved { turn, passages: found.passages, timings: found.timings, notices }
+                        let (mode, passages, timings) = (found.mode, found.passages, found.timings);
+                        Event::Retrieved { turn, mode, passages, timings, notices }
                     }
                     AskEvent::Text(text) => Event::Delta { turn, text },
                     AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
@@ -326,11 +364,15 @@ impl Shared {
                 self.send(Event::CollectionChanged(Arc::new(info))).await;
             }
         }
-        let model = cancel.run_until_cancelled(self.model(None)).await;
+        let Some(model) = cancel.run_until_cancelled(self.model(None)).await else {
+            // Stopped while it waited for the model: what the collection holds is as it was.
+            let left = store.collection(&collection).await?;
+            let (documents, passages) = left.as_ref().map_or((0, 0), |info| (info.documents, info.passages));
+            return Ok((IngestReport { documents, passages, interrupted: true, ..IngestReport::default() }, left));
+        };
         job.embedder = match model {
-            Some(Model::Ready(embedder)) => Some(embedder),
-            Some(Model::Missing | Model::Pending) => None,
-            None => return Err(RagError::Interrupted),
+            Model::Ready(embedder) => Some(embedder),
+            Model::Missing | Model::Pending => None,
         };
         let report = rag::ingest(&job, progress, cancel).await?;
         Ok((report, store.collection(&collection).await?))

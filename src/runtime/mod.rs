@@ -16,7 +16,11 @@ use effects::Effects;
 pub use effects::{Opened, Preparing};
 use frames::FrameLimiter;
 use futures_util::{Stream, StreamExt, future::BoxFuture};
-use ratatui::{Terminal, backend::Backend};
+use ratatui::{
+    Terminal,
+    backend::Backend,
+    layout::{Position, Rect},
+};
 pub use terminal::TerminalGuard;
 use tokio::{
     sync::mpsc,
@@ -24,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{Event, State},
+    app::{Effect, Event, State},
     chat::ChatModel,
     rag::Templates,
     ui,
@@ -81,65 +85,100 @@ where
     S: Stream<Item = io::Result<TerminalEvent>>,
     H: Host,
 {
-    let (events, mut inbox) = mpsc::channel(EVENT_QUEUE);
-    let mut cache = ui::ViewCache::new(setup.theme);
-    let mut frames = FrameLimiter::default();
-    let mut input = std::pin::pin!(input);
+    let (events, inbox) = mpsc::channel(EVENT_QUEUE);
+    let mut screen = Screen { terminal, cache: ui::ViewCache::new(setup.theme), frames: FrameLimiter::default() };
     // The first frame before anything else is begun.
-    terminal.draw(|frame| ui::view(&state, &mut cache, frame))?;
-    frames.drawn(Instant::now());
+    screen.draw(&state)?;
     let mut effects = Effects::start(setup, events);
+    // However the loop ends, its inbox is closed by then: no task waits for room in it while all are told to end.
+    let ended = drive(&mut state, &mut screen, inbox, input, host, &mut effects).await;
+    effects.stop().await;
+    ended
+}
+
+/// What is drawn on, and when.
+struct Screen<'a, B: Backend> {
+    terminal: &'a mut Terminal<B>,
+    cache: ui::ViewCache,
+    frames: FrameLimiter,
+}
+
+impl<B: Backend> Screen<'_, B> {
+    fn draw(&mut self, state: &State) -> Result<(), B::Error> {
+        self.terminal.draw(|frame| ui::view(state, &mut self.cache, frame))?;
+        self.frames.drawn(Instant::now());
+        Ok(())
+    }
+
+    /// Makes the next frame a whole one. `Terminal::clear` would ask the terminal where its cursor is, and wait for an
+    /// answer that not every terminal gives; resizing to the same size clears without asking.
+    fn clear(&mut self) -> Result<(), B::Error> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
+        self.frames.ask_now(Instant::now());
+        Ok(())
+    }
+}
+
+/// The loop itself; returns when the application is quit, its input ends, or it can't draw any more.
+async fn drive<B, S, H>(
+    state: &mut State,
+    screen: &mut Screen<'_, B>,
+    mut inbox: mpsc::Receiver<Event>,
+    input: S,
+    host: &mut H,
+    effects: &mut Effects,
+) -> anyhow::Result<()>
+where
+    B: Backend,
+    B::Error: Send + Sync + 'static,
+    S: Stream<Item = io::Result<TerminalEvent>>,
+    H: Host,
+{
+    let mut input = std::pin::pin!(input);
     let mut samples = interval_at(Instant::now() + SAMPLE_EVERY, SAMPLE_EVERY);
     samples.set_missed_tick_behavior(MissedTickBehavior::Skip);
-
-    'running: loop {
+    loop {
         let now = Instant::now();
-        if frames.is_due(now) {
-            terminal.draw(|frame| ui::view(&state, &mut cache, frame))?;
-            frames.drawn(Instant::now());
+        if screen.frames.is_due(now) {
+            screen.draw(state)?;
         }
         let mut batch = Vec::new();
         tokio::select! {
             biased;
-            () = host.terminated() => break,
+            () = host.terminated() => return Ok(()),
             read = input.next() => match read {
-                None | Some(Err(_)) => break,
+                None | Some(Err(_)) => return Ok(()),
                 Some(Ok(event)) => {
-                    frames.ask_now(Instant::now());
-                    batch.extend(ui::key(&state, &cache, event).map(Event::Action));
+                    screen.frames.ask_now(Instant::now());
+                    batch.extend(ui::key(state, &screen.cache, event).map(Event::Action));
                 }
             },
             Some(event) = inbox.recv() => {
-                frames.ask(Instant::now());
+                screen.frames.ask(Instant::now());
                 batch.push(event);
                 while batch.len() < EVENT_QUEUE && let Ok(event) = inbox.try_recv() {
                     batch.push(event);
                 }
             },
             _ = samples.tick(), if effects.has_work() => {
-                frames.ask(Instant::now());
+                screen.frames.ask(Instant::now());
                 batch.extend(effects.sample());
             },
-            () = sleep_until(frames.due().unwrap_or(now)), if frames.due().is_some() => {}
+            () = sleep_until(screen.frames.due().unwrap_or(now)), if screen.frames.due().is_some() => {}
         }
         for event in batch {
             for effect in state.update(event) {
                 match effect {
-                    crate::app::Effect::Quit => break 'running,
-                    crate::app::Effect::Suspend => {
+                    Effect::Quit => return Ok(()),
+                    Effect::Suspend => {
                         host.suspend()?;
-                        terminal.clear()?;
-                        frames.ask_now(Instant::now());
+                        screen.clear()?;
                     }
-                    crate::app::Effect::Redraw => {
-                        terminal.clear()?;
-                        frames.ask_now(Instant::now());
-                    }
+                    Effect::Redraw => screen.clear()?,
                     other => effects.carry_out(other),
                 }
             }
         }
     }
-    effects.stop().await;
-    Ok(())
 }

@@ -2,6 +2,7 @@ use std::{
     io::{self, Write},
     panic,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use crossterm::{
@@ -11,6 +12,7 @@ use crossterm::{
 };
 
 use super::Host;
+use crate::text::one_line;
 
 /// Whether the terminal is ours at the moment; the panic hook and the guard share it.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -21,16 +23,25 @@ pub struct TerminalGuard {
 }
 
 impl TerminalGuard {
-    /// Takes the terminal.
+    /// Takes the terminal. To be called on the thread that draws: a panic there ends the program, so the terminal is
+    /// given back before its message is written. A panic on any other thread is caught where the work was begun; it goes
+    /// to the log, and the screen stays as it is.
     ///
     /// # Errors
     /// When it can't be switched, or signals can't be heard.
     pub fn enter() -> io::Result<Self> {
         let signals = Signals::new()?;
         let earlier = panic::take_hook();
+        let drawing = thread::current().id();
         panic::set_hook(Box::new(move |info| {
-            leave();
-            earlier(info);
+            if thread::current().id() == drawing || !ENTERED.load(Ordering::SeqCst) {
+                leave();
+                earlier(info);
+            } else {
+                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                let payload = one_line(info.payload_as_str().unwrap_or("no message"));
+                tracing::error!("a worker panicked at {place}: {payload}");
+            }
         }));
         let guard = Self { signals };
         enter()?;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     app::Edit,
-    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Passage, Scores},
+    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Mode, Passage, Scores},
 };
 
 fn collection(passages: u64) -> CollectionInfo {
@@ -66,7 +66,8 @@ fn passage(rank: u32) -> Passage {
 
 fn retrieved(turn: u64, passages: u32) -> Event {
     let passages = (1..=passages).map(passage).collect();
-    Event::Retrieved { turn: TurnId(turn), passages, timings: StageTimings::default(), notices: Vec::new() }
+    let (mode, timings) = (Mode::Hybrid, StageTimings::default());
+    Event::Retrieved { turn: TurnId(turn), mode, passages, timings, notices: Vec::new() }
 }
 
 fn delta(turn: u64, text: &str) -> Event {

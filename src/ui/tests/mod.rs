@@ -18,8 +18,8 @@ use super::{Theme, ViewCache, key, view};
 use crate::{
     app::{Action, Effect, Event, State},
     domain::{
-        Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Metric, Passage, Scores, SourceSpec, StageTimings, TurnId,
-        Usage,
+        Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Metric, Mode, Passage, Scores, SourceSpec, StageTimings,
+        TurnId, Usage,
     },
 };
 
@@ -178,7 +178,7 @@ pub fn timings() -> StageTimings {
 pub fn retrieved(turn: TurnId, notices: &[&str]) -> Event {
     let timings = StageTimings { first_token: None, generation: None, prompt: None, ..timings() };
     let notices = notices.iter().map(|&notice| notice.to_owned()).collect();
-    Event::Retrieved { turn, passages: passages(), timings, notices }
+    Event::Retrieved { turn, mode: Mode::Hybrid, passages: passages(), timings, notices }
 }
 
 pub fn delta(turn: TurnId, text: &str) -> Event {

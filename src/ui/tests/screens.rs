@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::domain::{IngestReport, ProgressSnapshot, Skip, Stage};
+use crate::domain::{IngestReport, Mode, ProgressSnapshot, Skip, Stage};
 
 const QUESTION: &str = "How is data stored in milvus?";
 
@@ -48,7 +48,11 @@ fn model_failed() {
     world.send(Event::ModelFailed(why.to_owned()));
     assert_snapshot!("model_failed", world.screen());
     let turn = world.ask(QUESTION);
-    world.send(retrieved(turn, &["keyword search only: there is no embedding model"]));
+    let mut found = retrieved(turn, &["keyword search only: there is no embedding model"]);
+    if let Event::Retrieved { mode, .. } = &mut found {
+        *mode = Mode::Keyword;
+    }
+    world.send(found);
     world.send(delta(turn, "> Inserted data are stored in persistent storage as incremental log. [1]\n"));
     world.send(finished(turn, FinishReason::Stop));
     assert_snapshot!("model_failed_quoted", world.screen());
@@ -262,7 +266,13 @@ fn nothing_hostile_reaches_a_cell() {
     }
     let id = passages[0].chunk.id;
     let before = Chunk { ordinal: 0, id: ChunkId::from_digest([99; 8]), ..passages[0].chunk.clone() };
-    world.send(Event::Retrieved { turn, passages, timings: timings(), notices: vec![evil.clone()] });
+    world.send(Event::Retrieved {
+        turn,
+        mode: Mode::Hybrid,
+        passages,
+        timings: timings(),
+        notices: vec![evil.clone()],
+    });
     world.send(Event::Neighbours { id, chunks: vec![before] });
     world.send(Event::Reasoning { turn, text: evil.clone() });
     check(&mut world);

@@ -1,0 +1,372 @@
+//! The event loop through its seams: keys go in through a channel, a fake store and fake models answer, and the screen
+//! is a buffer. Time is paused: waiting costs nothing and always ends when all there is to do has been done.
+
+use std::{
+    future::pending,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use askdocs::{
+    app::State,
+    chat::{ChatError, ChatModel, Delta, Probe},
+    domain::{
+        Chunk, ChunkId, Chunker, CollectionInfo, DocumentRecord, Fingerprint, FinishReason, Hit, Message, Metric,
+        Pooling, SearchSettings, SourceSpec, Vector,
+    },
+    embed::{EmbedError, Embedder, Role},
+    rag::Templates,
+    runtime::{Host, Opened, Setup, run},
+    store::{Capabilities, StoreError, VectorStore, WriteGuard},
+    ui::Theme,
+};
+use async_trait::async_trait;
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use ratatui::{Terminal, backend::TestBackend};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+/// Longer than anything here takes but an ingest's slow write.
+const A_WHILE: Duration = Duration::from_secs(1);
+/// How long the fake store takes to keep a document.
+const SLOW_WRITE: Duration = Duration::from_secs(3);
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint {
+        model: "fake".to_owned(),
+        sha256: "0".to_owned(),
+        dim: 1,
+        metric: Metric::Ip,
+        pooling: Pooling::Mean,
+        normalised: true,
+        max_tokens: 100,
+        query_prefix: String::new(),
+        passage_prefix: String::new(),
+    }
+}
+
+/// One collection with one passage, or an empty one that a folder is to be indexed into.
+struct FakeStore {
+    info: CollectionInfo,
+    begun: AtomicUsize,
+    written: AtomicUsize,
+}
+
+impl FakeStore {
+    fn new(passages: u64, sources: Vec<SourceSpec>) -> Arc<Self> {
+        let fingerprint = (passages > 0).then(fingerprint);
+        let (name, metric) = ("notes".to_owned(), Metric::Ip);
+        let info = CollectionInfo { name, documents: passages, passages, fingerprint, metric, bytes: None, sources };
+        Arc::new(Self { info, begun: AtomicUsize::new(0), written: AtomicUsize::new(0) })
+    }
+}
+
+fn chunk() -> Chunk {
+    Chunk {
+        id: ChunkId::from_digest([1; 8]),
+        document: "tea.md".to_owned(),
+        ordinal: 0,
+        heading: Vec::new(),
+        lines: (1, 1),
+        bytes: 0..17,
+        text: "Tea wants leaves.".to_owned(),
+        tokens: 4,
+    }
+}
+
+#[async_trait]
+impl VectorStore for FakeStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { atomic_replace: true, keyword_search: true }
+    }
+    fn describe(&self) -> String {
+        "fake".to_owned()
+    }
+    async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError> {
+        Ok(vec![self.info.clone()])
+    }
+    async fn collection(&self, _: &str) -> Result<Option<CollectionInfo>, StoreError> {
+        Ok(Some(self.info.clone()))
+    }
+    async fn ensure_collection(&self, _: &str, _: Option<&Fingerprint>) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn clear_collection(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn drop_collection(&self, _: &str) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn remember_source(&self, _: &str, _: &SourceSpec) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn lock_for_writing(&self, _: &str, _: Duration) -> Result<WriteGuard, StoreError> {
+        Ok(WriteGuard::new(()))
+    }
+    async fn documents(&self, _: &str) -> Result<Vec<DocumentRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn replace_document(
+        &self,
+        _: &str,
+        _: &DocumentRecord,
+        _: &[Chunk],
+        _: Option<&[Vector]>,
+    ) -> Result<(), StoreError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        sleep(SLOW_WRITE).await;
+        self.written.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    async fn touch_document(&self, _: &str, _: &DocumentRecord) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn remove_documents(&self, _: &str, _: &[String]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn search_dense(&self, _: &str, _: &Vector, _: usize) -> Result<Vec<Hit>, StoreError> {
+        Ok(vec![Hit { id: chunk().id, score: 0.5 }])
+    }
+    async fn search_keyword(&self, _: &str, _: &str, _: usize) -> Result<Vec<Hit>, StoreError> {
+        Ok(vec![Hit { id: chunk().id, score: 2.0 }])
+    }
+    async fn get(&self, _: &str, _: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
+        Ok(vec![chunk()])
+    }
+    async fn neighbours(&self, _: &str, _: ChunkId, _: u32, _: u32) -> Result<Vec<Chunk>, StoreError> {
+        Ok(vec![chunk()])
+    }
+}
+
+struct FakeEmbedder {
+    fingerprint: Fingerprint,
+    panics: bool,
+}
+
+impl Embedder for FakeEmbedder {
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+    fn count_tokens(&self, text: &str) -> usize {
+        text.len()
+    }
+    fn embed(&self, _: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+        assert!(!self.panics, "the embedder broke");
+        Ok(vec![vec![1.0]; texts.len()])
+    }
+}
+
+/// Gives its only stream away; asked once more, it panics.
+struct FakeChat(Mutex<Option<mpsc::UnboundedReceiver<Delta>>>);
+
+#[async_trait]
+impl ChatModel for FakeChat {
+    fn label(&self) -> String {
+        "fake: parrot".to_owned()
+    }
+    fn model(&self) -> &str {
+        "parrot"
+    }
+    async fn stream(&self, _: &[Message]) -> Result<BoxStream<'static, Result<Delta, ChatError>>, ChatError> {
+        let pieces = self.0.lock().unwrap().take().expect("the chat model broke");
+        Ok(futures_util::stream::unfold(pieces, async |mut pieces| Some((Ok(pieces.recv().await?), pieces))).boxed())
+    }
+    async fn probe(&self) -> Result<Probe, ChatError> {
+        Ok(Probe::Listed)
+    }
+}
+
+struct NoHost;
+
+impl Host for NoHost {
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    async fn terminated(&mut self) {
+        pending().await
+    }
+}
+
+/// What the application can be given, and what came of it.
+struct World {
+    store: Arc<FakeStore>,
+    embedder: Option<FakeEmbedder>,
+    /// The embedding model never comes.
+    waits: bool,
+    deltas: mpsc::UnboundedSender<Delta>,
+    pieces: Option<mpsc::UnboundedReceiver<Delta>>,
+}
+
+struct Ran {
+    screen: String,
+    frames: usize,
+    took: Duration,
+}
+
+impl World {
+    fn new() -> Self {
+        let (deltas, pieces) = mpsc::unbounded_channel();
+        let embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: false });
+        Self { store: FakeStore::new(1, Vec::new()), embedder, waits: false, deltas, pieces: Some(pieces) }
+    }
+
+    /// Runs the application while `person` types, and quits it when they are done.
+    async fn run(&mut self, person: impl AsyncFnOnce(&Keys)) -> Ran {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Opened { store: self.store.clone(), collection: "notes".to_owned() };
+        let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
+        let setup = Setup {
+            open: Box::new(|| async { Ok(opened) }.boxed()),
+            prepare_model: Arc::new(move |_, cancel| -> BoxFuture<_> {
+                let embedder = embedder.lock().unwrap().take();
+                Box::pin(async move {
+                    if waits {
+                        cancel.cancelled().await;
+                    }
+                    embedder.map(|e| Arc::new(e) as Arc<dyn Embedder>).ok_or_else(|| anyhow::anyhow!("no model"))
+                })
+            }),
+            chat: Some(Arc::new(FakeChat(Mutex::new(self.pieces.take())))),
+            chat_note: None,
+            templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
+            history_file: folder.path().join("history"),
+            theme: Theme::new(false),
+        };
+        let (keys, typed) = mpsc::unbounded_channel();
+        let keys = Keys(keys);
+        let input = futures_util::stream::unfold(typed, async |mut typed| Some((Ok(typed.recv().await?), typed)));
+        let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
+        let state = State::new(SearchSettings::default());
+        let typing = async {
+            sleep(A_WHILE).await;
+            person(&keys).await;
+            let done = Instant::now();
+            keys.press('c', KeyModifiers::CONTROL);
+            keys.press('c', KeyModifiers::CONTROL);
+            done
+        };
+        let (ended, done) = tokio::join!(run(setup, state, &mut terminal, input, &mut NoHost), typing);
+        ended.unwrap();
+        let took = done.elapsed();
+        let buffer = terminal.backend().buffer();
+        let rows = buffer.content().chunks(120);
+        let screen = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect();
+        Ran { screen, frames: terminal.get_frame().count(), took }
+    }
+}
+
+struct Keys(mpsc::UnboundedSender<Input>);
+
+impl Keys {
+    fn code(&self, code: KeyCode, modifiers: KeyModifiers) {
+        self.0.send(Input::Key(KeyEvent::new(code, modifiers))).unwrap();
+    }
+    fn press(&self, key: char, modifiers: KeyModifiers) {
+        self.code(KeyCode::Char(key), modifiers);
+    }
+    async fn ask(&self, question: &str) {
+        self.0.send(Input::Paste(question.to_owned())).unwrap();
+        self.code(KeyCode::Enter, KeyModifiers::NONE);
+        sleep(A_WHILE).await;
+    }
+}
+
+fn text(text: &str) -> Delta {
+    Delta::Text(text.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_streams_to_the_screen() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("Leaves and ")).unwrap();
+        sleep(A_WHILE).await;
+        deltas.send(text("time.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+    });
+    let Ran { screen, .. } = ran.await;
+    for shown in ["What does tea want?", "Leaves and time.", "tea.md", "hybrid", "fake: parrot"] {
+        assert!(screen.contains(shown), "{shown} is not in\n{screen}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn escape_drops_the_stream_and_keeps_what_came() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("early")).unwrap();
+        sleep(A_WHILE).await;
+        assert!(!deltas.is_closed());
+        // What comes with the key itself is late already.
+        keys.code(KeyCode::Esc, KeyModifiers::NONE);
+        deltas.send(text("late")).unwrap();
+        sleep(A_WHILE).await;
+        assert!(deltas.is_closed(), "nobody listens to the model any more");
+    });
+    let Ran { screen, .. } = ran.await;
+    assert!(screen.contains("early") && screen.contains("stopped") && !screen.contains("late"), "{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_fails_what_it_happened_in_and_nothing_else() {
+    let mut world = World::new();
+    world.pieces = None;
+    let chat = world.run(async |keys| keys.ask("What does tea want?").await).await.screen;
+    assert!(chat.contains("the chat model broke") && chat.contains("ready"), "{chat}");
+
+    let mut world = World::new();
+    world.embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: true });
+    let embedder = world.run(async |keys| keys.ask("What does tea want?").await).await.screen;
+    assert!(embedder.contains("the embedder broke") && embedder.contains("ready"), "{embedder}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quitting_waits_for_a_write_under_way_and_leaves_no_task_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tea.md"), "# Tea\n\nTea wants leaves.\n").unwrap();
+    let location = folder.path().to_str().unwrap().to_owned();
+    let source = SourceSpec { location, globs: Vec::new(), chunker: Chunker::Markdown };
+    let mut world = World::new();
+    world.store = FakeStore::new(0, vec![source]);
+    let ran = world.run(async |_| ()).await;
+    let counts = [&world.store.begun, &world.store.written].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(counts, [1, 1], "{}", ran.screen);
+    assert!(ran.took <= SLOW_WRITE, "{:?}", ran.took);
+    assert_eq!(Arc::strong_count(&world.store), 1, "a task still holds the store");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ingest_that_waits_for_the_model_can_be_stopped_kindly() {
+    let mut world = World::new();
+    world.waits = true;
+    let ran = world.run(async |keys| {
+        keys.press('r', KeyModifiers::CONTROL);
+        keys.press('t', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.code(KeyCode::Esc, KeyModifiers::NONE);
+        keys.code(KeyCode::Esc, KeyModifiers::NONE);
+        sleep(A_WHILE).await;
+    });
+    let Ran { screen, .. } = ran.await;
+    assert!(screen.contains("stopped") && !screen.contains("failed"), "{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_draws_nothing() {
+    let short = World::new().run(async |_| ()).await;
+    let long = World::new().run(async |_| sleep(Duration::from_secs(3600)).await).await;
+    assert!(short.frames > 1);
+    assert_eq!(short.frames, long.frames);
+}
