@@ -252,7 +252,8 @@ impl World {
             keys.press('c', KeyModifiers::CONTROL);
             done
         };
-        let (ended, done) = tokio::join!(run(setup, state, &mut terminal, input, &mut NoHost), typing);
+        let mut host = NoHost;
+        let (ended, done) = tokio::join!(run(setup, state, &mut terminal, input, &mut host), typing);
         ended.unwrap();
         let took = done.elapsed();
         let buffer = terminal.backend().buffer();
