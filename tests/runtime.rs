@@ -1,6 +1,8 @@
 //! The event loop through its seams: keys go in through a channel, a fake store and fake models answer, and the screen
 //! is a buffer. Time is paused: waiting costs nothing and always ends when all there is to do has been done.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "what the fakes need is there, or the test has failed")]
+
 use std::{
     future::pending,
     io,
