@@ -389,3 +389,32 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Stage;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_counts_from_where_its_counter_does() {
+        let mut watched = Watched::new(&CancellationToken::new());
+        let mut after_10_s_of = async |stage| {
+            watched.progress.set_stage(stage);
+            watched.sample();
+            tokio::time::advance(Duration::from_secs(10)).await;
+            watched.sample().1.as_secs()
+        };
+        assert_eq!(after_10_s_of(Stage::Starting).await, 10);
+        assert_eq!(after_10_s_of(Stage::Downloading).await, 10);
+        assert_eq!(after_10_s_of(Stage::Scanning).await, 10);
+        assert_eq!(after_10_s_of(Stage::Indexing).await, 10);
+        // The next source: documents go on being counted.
+        assert_eq!(after_10_s_of(Stage::Scanning).await, 20);
+        assert_eq!(after_10_s_of(Stage::Indexing).await, 30);
+        // The next download: bytes are counted anew.
+        watched.progress.set_bytes(7);
+        watched.sample();
+        watched.progress.start_bytes(0);
+        assert_eq!(watched.sample().1, Duration::ZERO);
+    }
+}
