@@ -46,6 +46,10 @@ pub enum RagError {
     Empty { collection: String },
     #[error("collection {collection:?} does not know what it was made from; hint: name the files or folders")]
     NoSources { collection: String },
+    #[error(
+        "embedding everything in {collection:?} anew needs the embedding model, and none is loaded; hint: `askdocs doctor` says what is missing; without --force, what changed is indexed for keyword search"
+    )]
+    NoModelToForce { collection: String },
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),
     #[error("interrupted")]

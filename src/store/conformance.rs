@@ -209,7 +209,7 @@ pub async fn check(
                 store.clear_collection(name).await.unwrap();
                 assert_eq!(store.collection(name).await.unwrap().unwrap().fingerprint, None);
                 store.ensure_collection(name, Some(&fingerprint(metric))).await.unwrap();
-                (model, sources) = (Model::default(), Vec::new());
+                model = Model::default();
             }
             Operation::SearchDense { vector, limit } => {
                 let got = store.search_dense(name, &vector, limit).await.unwrap();

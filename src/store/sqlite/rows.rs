@@ -52,7 +52,7 @@ fn renew(conn: &Connection, key: &str) -> Result<(), Fault> {
 /// Takes everything out but the collection itself.
 pub fn clear(conn: &Connection) -> Result<(), Fault> {
     conn.execute_batch(
-        "DELETE FROM meta WHERE key = 'fingerprint'; DELETE FROM sources; DELETE FROM documents; DELETE FROM chunks;
+        "DELETE FROM meta WHERE key = 'fingerprint'; DELETE FROM documents; DELETE FROM chunks;
          DELETE FROM vectors; INSERT INTO passages (passages) VALUES ('delete-all')",
     )?;
     renew(conn, "incarnation")?;
