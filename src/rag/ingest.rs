@@ -80,6 +80,14 @@ pub async fn ingest(
                     progress.skip(skip.document.clone(), skip.reason.clone());
                 }
                 report.ignored += scan.ignored;
+                let nothing = scan.entries.is_empty() && scan.skipped.is_empty();
+                if nothing && !wanted.may_be_missing && !plan.knows(&wanted.spec) {
+                    return Err(RagError::NothingFound {
+                        location: wanted.spec.location.clone(),
+                        globs: wanted.spec.globs.clone(),
+                        ignored: scan.ignored,
+                    });
+                }
                 plan.add(&wanted.spec, scan);
             }
             Err(error) if wanted.may_be_missing => progress.skip(wanted.spec.location.clone(), error.to_string()),
@@ -152,10 +160,11 @@ impl Task {
             sources.extend(others.map(|spec| Wanted { spec, may_be_missing: !start_over }));
         }
         sources.extend(job.sources.iter().cloned().map(|spec| Wanted { spec, may_be_missing: false }));
-        if sources.is_empty() {
-            return Err(RagError::NoSources { collection: job.collection.clone() });
+        match held {
+            _ if !sources.is_empty() => Ok(Self { sources, start_over }),
+            Some(_) => Err(RagError::NoSources { collection: job.collection.clone() }),
+            None => Err(StoreError::NoCollection { name: job.collection.clone(), store: job.store.describe() }.into()),
         }
-        Ok(Self { sources, start_over })
     }
 }
 
@@ -197,6 +206,11 @@ impl Plan {
             force: job.force,
             embed: job.embedder.is_some(),
         }
+    }
+
+    /// Whether the collection holds anything of a source.
+    fn knows(&self, spec: &SourceSpec) -> bool {
+        self.owners.values().any(|owner| *owner == spec.key())
     }
 
     fn add(&mut self, spec: &SourceSpec, scan: Scan) {
@@ -291,10 +305,10 @@ async fn run(
             match next {
                 Some(document) => group.push(document),
                 None if group.is_empty() => break,
-                None => flush(job, &mut group, &to_store, cancel).await?,
+                None => flush(job, progress, &mut group, &to_store, cancel).await?,
             }
             if group.iter().map(|document| document.chunks.len()).sum::<usize>() >= GROUP {
-                flush(job, &mut group, &to_store, cancel).await?;
+                flush(job, progress, &mut group, &to_store, cancel).await?;
             }
         }
         Ok::<_, RagError>(())
@@ -376,7 +390,7 @@ fn read_all(
         }
         let chunks = source::chunk(&new.name, &document.text, &chunker, &count);
         new.passages = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        progress.add_chunks_total(chunks.len() as u64);
+        progress.document_read(chunks.len() as u64);
         if to_embed.blocking_send(Prepared { record: new, chunks, vectors: None }).is_err() {
             break;
         }
@@ -387,6 +401,7 @@ fn read_all(
 /// Embeds the documents in hand, longest chunk first, and hands them on. On a cancel, those not embedded are let go.
 async fn flush(
     job: &IngestJob,
+    progress: &Progress,
     group: &mut Vec<Prepared>,
     to_store: &mpsc::Sender<Prepared>,
     cancel: &CancellationToken,
@@ -417,6 +432,7 @@ async fn flush(
             })
             .await
             .map_err(|error| RagError::Worker(error.to_string()))??;
+            progress.add_chunks_done(batch.len() as u64);
             for ((d, c, _), vector) in batch.iter().zip(vectors) {
                 if let Some(slot) = documents[*d].vectors.as_mut().and_then(|all| all.get_mut(*c)) {
                     *slot = vector;
@@ -453,7 +469,9 @@ async fn store_all(
                 job.store.replace_document(&job.collection, &record, &chunks, vectors.as_deref()).await?;
                 documents += 1;
                 passages += chunks.len() as u64;
-                progress.add_chunks_done(chunks.len() as u64);
+                if vectors.is_none() {
+                    progress.add_chunks_done(chunks.len() as u64);
+                }
                 progress.document_done();
             }
         }

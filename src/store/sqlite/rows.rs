@@ -59,11 +59,11 @@ pub fn clear(conn: &Connection) -> Result<(), Fault> {
     renew(conn, "revision")
 }
 
-/// Numbers of documents and of chunks.
-pub fn counts(conn: &Connection) -> Result<(u64, u64), Fault> {
-    let count = |sql| conn.query_row(sql, (), |row| row.get::<_, i64>(0));
-    let (documents, chunks) = (count("SELECT count(*) FROM documents")?, count("SELECT count(*) FROM chunks")?);
-    Ok((documents.unsigned_abs(), chunks.unsigned_abs()))
+/// Numbers of documents, of chunks, and of chunks without a vector.
+pub fn counts(conn: &Connection) -> Result<(u64, u64, u64), Fault> {
+    let count = |sql| conn.query_row(sql, (), |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let bare = count("SELECT coalesce(sum(passages), 0) FROM documents WHERE NOT embedded")?;
+    Ok((count("SELECT count(*) FROM documents")?, count("SELECT count(*) FROM chunks")?, bare))
 }
 
 pub fn sources(conn: &Connection) -> Result<Vec<SourceSpec>, Fault> {
