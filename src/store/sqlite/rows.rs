@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
-use super::Fault;
+use super::{Fault, keyword::spaced};
 use crate::domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, SourceSpec, Vector};
 
 /// Separates the headings of a path in the keyword index; as punctuation it is no word there.
@@ -144,7 +144,8 @@ pub fn replace_document(
             )),
             _ => Fault::Sql(error),
         })?;
-        passage_row.execute((seq, chunk.heading.join(HEADING_SEPARATOR), &chunk.text))?;
+        let heading = chunk.heading.join(HEADING_SEPARATOR);
+        passage_row.execute((seq, spaced(&heading), spaced(chunk.body())))?;
         if let Some(vector) = vectors.and_then(|vectors| vectors.get(index)) {
             blob.clear();
             blob.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
