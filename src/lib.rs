@@ -1,6 +1,8 @@
 //! askdocs: ask questions of your own documents, and see why it answered so. `ARCHITECTURE.md` shows the way around.
 
 #![forbid(unsafe_code)]
+// No panic reaches a person; tests may, and helpers of tests are no tests to clippy, so this is not in Cargo.toml.
+#![warn(clippy::allow_attributes, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 pub mod app;
 pub mod artifacts;

@@ -76,19 +76,24 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// What is embedded and indexed for keyword search: the heading path on its own line, then the text without the
-    /// heading lines that it begins with, since these are in the path already.
+    /// What is embedded: the heading path on its own line, then the [`body`](Self::body).
     pub fn indexed_text(&self) -> String {
         if self.heading.is_empty() {
             return self.text.clone();
         }
+        format!("{}\n{}", self.heading.join(" > "), self.body())
+    }
+
+    /// The text without the heading lines that it begins with, since these are in the heading path already.
+    pub fn body(&self) -> &str {
         let mut text = self.text.as_str();
         while let Some((line, rest)) = text.split_once('\n')
+            && !self.heading.is_empty()
             && (line.trim().is_empty() || self.is_own_heading(line))
         {
             text = rest;
         }
-        format!("{}\n{text}", self.heading.join(" > "))
+        text
     }
 
     /// Whether a line is `# ` and a heading of the path, whatever markup is in it.

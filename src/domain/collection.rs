@@ -84,6 +84,8 @@ pub struct CollectionInfo {
     pub name: String,
     pub documents: u64,
     pub passages: u64,
+    /// Passages that have no vector: indexed while no model was to be had, or not reached yet.
+    pub without_vectors: u64,
     /// What made its vectors; `None` while it has none.
     pub fingerprint: Option<Fingerprint>,
     pub metric: Metric,

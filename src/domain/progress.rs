@@ -62,6 +62,7 @@ pub struct Progress {
     documents_total: AtomicU64,
     documents_done: AtomicU64,
     documents_unchanged: AtomicU64,
+    documents_read: AtomicU64,
     chunks_total: AtomicU64,
     chunks_done: AtomicU64,
     /// What is in hand: a document's or a file's name.
@@ -80,7 +81,9 @@ pub struct ProgressSnapshot {
     pub documents_total: u64,
     pub documents_done: u64,
     pub documents_unchanged: u64,
-    /// Chunks cut so far, and of those: embedded and stored.
+    /// Documents that were cut into chunks so far.
+    pub documents_read: u64,
+    /// Chunks cut so far, and of those: embedded.
     pub chunks_total: u64,
     pub chunks_done: u64,
     pub current: String,
@@ -88,21 +91,19 @@ pub struct ProgressSnapshot {
 }
 
 impl ProgressSnapshot {
-    /// Time left at the pace so far: documents weigh by chunks once chunks are known. `None` before there is a pace.
+    /// Time left at the pace so far. Chunks count, since a document may have one or a thousand; those of documents not
+    /// read yet are taken to be as many as in those read. `None` before there is a pace.
     pub fn time_left(&self, elapsed: Duration) -> Option<Duration> {
         let (done, total) = match self.stage {
-            Stage::Downloading => (self.bytes_done, self.bytes_total),
+            Stage::Downloading => (self.bytes_done as f64, self.bytes_total as f64),
             Stage::Indexing => {
-                let worked = self.documents_done.saturating_sub(self.documents_unchanged);
-                let to_work = self.documents_total.saturating_sub(self.documents_unchanged);
-                (worked, to_work)
+                let to_read = self.documents_total.saturating_sub(self.documents_unchanged);
+                let read = self.documents_read.max(1) as f64;
+                (self.chunks_done as f64, self.chunks_total as f64 * (to_read as f64 / read).max(1.0))
             }
             Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Done => return None,
         };
-        if done == 0 || total <= done {
-            return None;
-        }
-        Some(elapsed.mul_f64((total - done) as f64 / done as f64))
+        (done > 0.0 && total > done).then(|| elapsed.mul_f64((total - done) / done))
     }
 }
 
@@ -139,8 +140,10 @@ impl Progress {
         self.document_done();
     }
 
-    pub fn add_chunks_total(&self, n: u64) {
-        self.chunks_total.fetch_add(n, Ordering::Relaxed);
+    /// A document was cut into `chunks`.
+    pub fn document_read(&self, chunks: u64) {
+        self.documents_read.fetch_add(1, Ordering::Relaxed);
+        self.chunks_total.fetch_add(chunks, Ordering::Relaxed);
     }
 
     pub fn add_chunks_done(&self, n: u64) {
@@ -162,6 +165,7 @@ impl Progress {
             documents_total: get(&self.documents_total),
             documents_done: get(&self.documents_done),
             documents_unchanged: get(&self.documents_unchanged),
+            documents_read: get(&self.documents_read),
             chunks_total: get(&self.chunks_total),
             chunks_done: get(&self.chunks_done),
             current: self.current.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -189,4 +193,24 @@ pub struct IngestReport {
     pub passages_per_s: f64,
     /// Cancelled before the end; what was done is kept and the next run goes on from there.
     pub interrupted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_goes_by_chunks() {
+        let progress = Progress::default();
+        progress.set_stage(Stage::Indexing);
+        progress.add_documents_total(5);
+        progress.document_unchanged();
+        let left = |seconds| progress.snapshot().time_left(Duration::from_secs(seconds));
+        assert_eq!(left(1), None, "no pace yet");
+        progress.document_read(10);
+        progress.document_read(30);
+        progress.add_chunks_done(20);
+        // 40 chunks in 2 of the 4 documents that need work: 80 in all, 20 of them in 5 s.
+        assert_eq!(left(5), Some(Duration::from_secs(15)));
+    }
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::RagError;
 use crate::{
-    domain::{Chunk, DocumentRecord, IngestReport, Progress, SourceSpec, Stage, Vector},
+    domain::{Chunk, Chunker, CollectionInfo, DocumentRecord, IngestReport, Progress, SourceSpec, Stage, Vector},
     embed::{Embedder, Role},
-    source::{self, Entry, Scan},
-    store::VectorStore,
+    source::{self, Entry, Scan, Unread},
+    store::{StoreError, VectorStore},
 };
 
 /// How long a second ingest of the same collection waits for the first before it gives up.
@@ -52,8 +52,9 @@ struct Prepared {
 /// next one.
 ///
 /// # Errors
-/// When another writer is at work, when the collection is another model's and `force` is not set, or when a source,
-/// the model or the store fails as a whole. What was committed before stays.
+/// When another writer is at work, when the collection is another model's and `force` is not set, when a source that was
+/// named can't be had, or when the model or the store fails as a whole. What was committed before stays. A source that is
+/// only remembered and can't be had is a skip.
 pub async fn ingest(
     job: &IngestJob,
     progress: &Arc<Progress>,
@@ -63,36 +64,52 @@ pub async fn ingest(
     let store = job.store.as_ref();
     let name = job.collection.as_str();
     let _writing = store.lock_for_writing(name, WRITER_PATIENCE).await?;
-    let sources = prepare_collection(job).await?;
-
     let mut report = IngestReport::default();
-    let mut vanished: Vec<String> = Vec::new();
-    for spec in &sources {
-        progress.set_stage(Stage::Scanning);
-        let scan = match source::scan(spec, progress, cancel).await {
-            Err(_) if cancel.is_cancelled() => break,
-            scan => scan?,
-        };
-        for skip in &scan.skipped {
-            progress.skip(skip.document.clone(), skip.reason.clone());
+    let held = store.collection(name).await?;
+    let task = Task::new(job, held.as_ref())?;
+
+    // Everything is looked at before anything is changed: what can't be had leaves the collection as it is.
+    progress.set_stage(Stage::Scanning);
+    let known = if held.is_some() { store.documents(name).await? } else { Vec::new() };
+    let mut plan = Plan::new(known, job);
+    for wanted in task.sources.iter().rev() {
+        match source::scan(&wanted.spec, progress, cancel).await {
+            _ if cancel.is_cancelled() => return Err(RagError::Interrupted),
+            Ok(scan) => {
+                for skip in &scan.skipped {
+                    progress.skip(skip.document.clone(), skip.reason.clone());
+                }
+                report.ignored += scan.ignored;
+                let nothing = scan.entries.is_empty() && scan.skipped.is_empty();
+                if nothing && !wanted.may_be_missing && !plan.knows(&wanted.spec) {
+                    return Err(RagError::NothingFound {
+                        location: wanted.spec.location.clone(),
+                        globs: wanted.spec.globs.clone(),
+                        ignored: scan.ignored,
+                    });
+                }
+                plan.add(&wanted.spec, scan);
+            }
+            Err(error) if wanted.may_be_missing => progress.skip(wanted.spec.location.clone(), error.to_string()),
+            Err(error) => return Err(error.into()),
         }
-        report.ignored += scan.ignored;
-        progress.add_documents_total(scan.entries.len() as u64);
-        progress.set_stage(Stage::Indexing);
-        let known = store.documents(name).await?;
-        let plan = Plan::new(spec, scan, &known, job);
-        let gone = plan.gone(&known);
-        store.remember_source(name, spec).await?;
-        let unreadable = run(job, plan, progress, cancel, &mut report).await?;
-        if cancel.is_cancelled() {
-            break;
-        }
-        vanished.extend(gone);
-        vanished.extend(unreadable);
     }
-    if !cancel.is_cancelled() && !vanished.is_empty() {
-        store.remove_documents(name, &vanished).await?;
-        report.removed = vanished.len() as u64;
+    progress.add_documents_total(plan.entries.len() as u64);
+    if task.start_over {
+        store.clear_collection(name).await?;
+        plan.forget_known();
+    }
+    store.ensure_collection(name, job.embedder.as_ref().map(|embedder| embedder.fingerprint())).await?;
+    for spec in &job.sources {
+        store.remember_source(name, spec).await?;
+    }
+
+    progress.set_stage(Stage::Indexing);
+    let mut gone = plan.gone();
+    gone.extend(run(job, plan, progress, cancel, &mut report).await?);
+    if !cancel.is_cancelled() && !gone.is_empty() {
+        store.remove_documents(name, &gone).await?;
+        report.removed = gone.len() as u64;
     }
     report.interrupted = cancel.is_cancelled();
     report.skipped = progress.snapshot().skipped;
@@ -103,84 +120,153 @@ pub async fn ingest(
     Ok(report)
 }
 
-/// Checks or makes the collection; returns the sources to go through.
-async fn prepare_collection(job: &IngestJob) -> Result<Vec<SourceSpec>, RagError> {
-    let (store, name) = (job.store.as_ref(), job.collection.as_str());
-    let fingerprint = job.embedder.as_ref().map(|embedder| embedder.fingerprint());
-    let held = store.collection(name).await?;
-    let mut sources = job.sources.clone();
-    let remembered = held.as_ref().map(|info| info.sources.clone()).unwrap_or_default();
-    if sources.is_empty() {
-        sources.clone_from(&remembered);
-    }
-    if sources.is_empty() {
-        return Err(RagError::NoSources { collection: name.to_owned() });
-    }
-    let other_model = match (held.as_ref().and_then(|info| info.fingerprint.as_ref()), fingerprint) {
-        (Some(held), Some(offered)) => held.check(offered).is_err(),
-        _ => false,
-    };
-    if other_model && job.force {
-        // Vectors of two models can't live together: all that the collection was made from is embedded anew.
-        store.clear_collection(name).await?;
-        for spec in remembered {
-            if sources.iter().all(|source| source.key() != spec.key()) {
-                sources.push(spec);
-            }
-        }
-    }
-    store.ensure_collection(name, fingerprint).await?;
-    Ok(sources)
+/// A source to go through.
+struct Wanted {
+    spec: SourceSpec,
+    /// One that the collection remembers and nobody named just now: its documents stay when it can't be reached.
+    may_be_missing: bool,
 }
 
-/// What one source asks for: which of its entries to look at, under which name, against what is known of them.
-struct Plan {
+/// What an ingest amounts to, given what the collection holds.
+struct Task {
+    /// In the order in which they were added to the collection.
+    sources: Vec<Wanted>,
+    /// The collection holds vectors of another model: all that it was made from is embedded anew.
+    start_over: bool,
+}
+
+impl Task {
+    fn new(job: &IngestJob, held: Option<&CollectionInfo>) -> Result<Self, RagError> {
+        let held_fingerprint = held.and_then(|info| info.fingerprint.as_ref());
+        let start_over = match (held_fingerprint, &job.embedder) {
+            (Some(held), Some(embedder)) => match held.check(embedder.fingerprint()) {
+                Ok(()) => false,
+                Err(_) if job.force => true,
+                Err(mismatch) => {
+                    return Err(StoreError::WrongModel { collection: job.collection.clone(), mismatch }.into());
+                }
+            },
+            (Some(_), None) if job.force => {
+                return Err(RagError::NoModelToForce { collection: job.collection.clone() });
+            }
+            (Some(_) | None, _) => false,
+        };
+        let remembered = held.map(|info| info.sources.as_slice()).unwrap_or_default();
+        let named = |spec: &SourceSpec| job.sources.iter().any(|source| source.key() == spec.key());
+        let mut sources = Vec::new();
+        if start_over || job.sources.is_empty() {
+            // When starting over, a source that can't be reached would lose its documents.
+            let others = remembered.iter().filter(|spec| !named(spec)).cloned();
+            sources.extend(others.map(|spec| Wanted { spec, may_be_missing: !start_over }));
+        }
+        sources.extend(job.sources.iter().cloned().map(|spec| Wanted { spec, may_be_missing: false }));
+        match held {
+            _ if !sources.is_empty() => Ok(Self { sources, start_over }),
+            Some(_) => Err(RagError::NoSources { collection: job.collection.clone() }),
+            None => Err(StoreError::NoCollection { name: job.collection.clone(), store: job.store.describe() }.into()),
+        }
+    }
+}
+
+/// A document to look at, under its name in the collection, and what is known of it.
+struct Planned {
+    entry: Entry,
     source: String,
-    chunker: crate::domain::Chunker,
-    entries: Vec<(Entry, Option<DocumentRecord>)>,
-    /// Names that the source holds, read or skipped.
-    present: BTreeSet<String>,
+    chunker: Chunker,
+    record: Option<DocumentRecord>,
+}
+
+/// Which documents to look at, each place once however many sources hold it. The source that was added last takes it.
+struct Plan {
+    entries: Vec<Planned>,
+    /// What the collection holds, by location, and whose each name is.
+    known: HashMap<String, DocumentRecord>,
+    owners: HashMap<String, String>,
+    /// Locations that a source has taken, and the names that they got.
+    taken: HashMap<String, String>,
+    names: HashSet<String>,
+    /// Keys of the sources that were looked through.
+    scanned: HashSet<String>,
+    /// Places that were there and could not be looked at: what is known of them, and below them, stays.
+    unseen: Vec<String>,
     force: bool,
     embed: bool,
 }
 
 impl Plan {
-    fn new(spec: &SourceSpec, scan: Scan, known: &[DocumentRecord], job: &IngestJob) -> Self {
-        let source = spec.key();
-        let by_name: HashMap<&str, &DocumentRecord> = known.iter().map(|r| (r.name.as_str(), r)).collect();
-        // Two sources may hold documents of one name. The same file is taken over; another file gets its source's
-        // last folder name in front, as far up as it takes.
-        let clashes = |prefix: &str| {
-            scan.entries.iter().any(|entry| {
-                by_name
-                    .get(format!("{prefix}{}", entry.name).as_str())
-                    .is_some_and(|record| record.source != source && record.location != entry.location)
-            })
-        };
-        let prefix = prefixes(&spec.location).into_iter().find(|prefix| !clashes(prefix)).unwrap_or_default();
-        let named = |name: &str| format!("{prefix}{name}");
-        let mut present: BTreeSet<String> = scan.skipped.iter().map(|skip| named(&skip.document)).collect();
-        let entries = scan
-            .entries
-            .into_iter()
-            .map(|mut entry| {
-                entry.name = named(&entry.name);
-                present.insert(entry.name.clone());
-                let record = by_name.get(entry.name.as_str()).map(|record| (*record).clone());
-                (entry, record)
-            })
-            .collect();
-        let embed = job.embedder.is_some();
-        Self { source, chunker: spec.chunker.clone(), entries, present, force: job.force, embed }
+    fn new(known: Vec<DocumentRecord>, job: &IngestJob) -> Self {
+        Self {
+            entries: Vec::new(),
+            owners: known.iter().map(|record| (record.name.clone(), record.source.clone())).collect(),
+            known: known.into_iter().map(|record| (record.location.clone(), record)).collect(),
+            taken: HashMap::new(),
+            names: HashSet::new(),
+            scanned: HashSet::new(),
+            unseen: Vec::new(),
+            force: job.force,
+            embed: job.embedder.is_some(),
+        }
     }
 
-    /// Documents that came from this source, or from a file that it holds under another name now, and are no more.
-    fn gone(&self, known: &[DocumentRecord]) -> Vec<String> {
-        let places: BTreeSet<&str> = self.entries.iter().map(|(entry, _)| entry.location.as_str()).collect();
-        known
-            .iter()
-            .filter(|record| record.source == self.source || places.contains(record.location.as_str()))
-            .filter(|record| !self.present.contains(&record.name))
+    /// Whether the collection holds anything of a source.
+    fn knows(&self, spec: &SourceSpec) -> bool {
+        self.owners.values().any(|owner| *owner == spec.key())
+    }
+
+    fn add(&mut self, spec: &SourceSpec, scan: Scan) {
+        let source = spec.key();
+        for skip in &scan.skipped {
+            let below = ["/", "!/"].map(|between| format!("{}{between}{}", spec.location, skip.document));
+            self.unseen.extend(below);
+        }
+        for mut entry in scan.entries {
+            if self.taken.contains_key(&entry.location) {
+                continue;
+            }
+            let record = self.known.get(&entry.location).cloned();
+            entry.name = match &record {
+                // A document keeps its name, and with it its chunks' ids, whatever is added beside it.
+                Some(record) if !self.names.contains(&record.name) => record.name.clone(),
+                _ => self.free_name(spec, &entry),
+            };
+            let record = record.filter(|record| record.name == entry.name);
+            self.taken.insert(entry.location.clone(), entry.name.clone());
+            self.names.insert(entry.name.clone());
+            self.entries.push(Planned { entry, source: source.clone(), chunker: spec.chunker.clone(), record });
+        }
+        self.scanned.insert(source);
+    }
+
+    /// The entry's own name, with as many of the source's last folders in front as it takes to tell it from others.
+    fn free_name(&self, spec: &SourceSpec, entry: &Entry) -> String {
+        let source = spec.key();
+        let is_free =
+            |name: &String| !self.names.contains(name) && self.owners.get(name).is_none_or(|owner| *owner == source);
+        let names = prefixes(&spec.location).into_iter().map(|prefix| format!("{prefix}{}", entry.name));
+        // The whole path in front is free: no two sources have one location.
+        names.clone().find(is_free).or_else(|| names.last()).unwrap_or_else(|| entry.name.clone())
+    }
+
+    /// Nothing is known any more: the collection starts over.
+    fn forget_known(&mut self) {
+        self.known.clear();
+        for planned in &mut self.entries {
+            planned.record = None;
+        }
+    }
+
+    /// Names of documents whose source was looked through and holds them no more, or that go under another name now.
+    fn gone(&self) -> Vec<String> {
+        let unseen = |record: &DocumentRecord| {
+            self.unseen.iter().any(|place| {
+                record.location.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let moved = |record: &DocumentRecord| self.taken.contains_key(&record.location);
+        self.known
+            .values()
+            .filter(|record| !self.names.contains(&record.name))
+            .filter(|record| moved(record) || self.scanned.contains(&record.source) && !unseen(record))
             .map(|record| record.name.clone())
             .collect()
     }
@@ -193,7 +279,7 @@ fn prefixes(location: &str) -> Vec<String> {
 }
 
 /// Runs the stages side by side: a thread reads and chunks, this task gathers and embeds, another stores. Returns the
-/// names of documents that are in the index but hold nothing readable any more.
+/// names of documents that are in the index but hold no text any more.
 async fn run(
     job: &IngestJob,
     plan: Plan,
@@ -219,22 +305,22 @@ async fn run(
             match next {
                 Some(document) => group.push(document),
                 None if group.is_empty() => break,
-                None => flush(job, &mut group, &to_store, cancel).await?,
+                None => flush(job, progress, &mut group, &to_store, cancel).await?,
             }
             if group.iter().map(|document| document.chunks.len()).sum::<usize>() >= GROUP {
-                flush(job, &mut group, &to_store, cancel).await?;
+                flush(job, progress, &mut group, &to_store, cancel).await?;
             }
         }
         Ok::<_, RagError>(())
     };
     let storing = store_all(job, finished, touched, progress, cancel);
     let ((), (documents, passages)) = tokio::try_join!(embedding, storing)?;
-    let (unchanged, unchanged_passages, unreadable) =
+    let (unchanged, unchanged_passages, textless) =
         reader.await.map_err(|error| RagError::Worker(error.to_string()))?;
     report.documents += documents + unchanged;
     report.passages += passages + unchanged_passages;
     report.unchanged += unchanged;
-    Ok(unreadable)
+    Ok(textless)
 }
 
 /// Reads, compares and chunks every document of a plan; blocking.
@@ -246,22 +332,22 @@ fn read_all(
     to_embed: &mpsc::Sender<Prepared>,
     touched: &mpsc::Sender<DocumentRecord>,
 ) -> (u64, u64, Vec<String>) {
-    let (mut unchanged, mut unchanged_passages, mut unreadable) = (0, 0, Vec::new());
+    let (mut unchanged, mut unchanged_passages, mut textless) = (0, 0, Vec::new());
     let count = |text: &str| match embedder {
         Some(embedder) => embedder.count_tokens(text),
         None => (text.split_whitespace().count() as f32 * TOKENS_PER_WORD) as usize,
     };
-    let version = plan.chunker.version();
-    for (entry, record) in plan.entries {
+    for Planned { entry, source, chunker, record } in plan.entries {
         if cancel.is_cancelled() {
             break;
         }
         progress.set_current(&entry.name);
+        let version = chunker.version();
         let usable = record.as_ref().filter(|r| !plan.force && (r.embedded || !plan.embed));
         let same_file = |r: &&DocumentRecord| {
-            let unmoved = r.location == entry.location && r.source == plan.source && r.size == entry.size;
             let same_chunker = r.content.split_once(' ').is_some_and(|(_, chunker)| chunker == version);
-            unmoved && same_chunker && r.modified_ns.is_some() && r.modified_ns == entry.modified_ns
+            let same_time = r.modified_ns.is_some() && r.modified_ns == entry.modified_ns;
+            same_chunker && same_time && r.source == source && r.size == entry.size
         };
         if let Some(record) = usable.filter(same_file) {
             unchanged += 1;
@@ -269,13 +355,14 @@ fn read_all(
             progress.document_unchanged();
             continue;
         }
-        let document = match entry.read(&plan.chunker) {
+        let document = match entry.read(&chunker) {
             Ok(document) => document,
-            Err(reason) => {
-                progress.skip(entry.name.clone(), reason);
+            Err(unread) => {
+                progress.skip(entry.name.clone(), unread.to_string());
                 progress.document_done();
-                if record.is_some() {
-                    unreadable.push(entry.name);
+                // What can't be read right now may be the same as before; what holds no text is not.
+                if record.is_some() && matches!(unread, Unread::NoText(_)) {
+                    textless.push(entry.name);
                 }
                 continue;
             }
@@ -283,7 +370,7 @@ fn read_all(
         let mut new = DocumentRecord {
             name: entry.name,
             location: entry.location,
-            source: plan.source.clone(),
+            source,
             content: document.content,
             size: entry.size,
             modified_ns: entry.modified_ns,
@@ -301,19 +388,20 @@ fn read_all(
             }
             continue;
         }
-        let chunks = source::chunk(&new.name, &document.text, &plan.chunker, &count);
+        let chunks = source::chunk(&new.name, &document.text, &chunker, &count);
         new.passages = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        progress.add_chunks_total(chunks.len() as u64);
+        progress.document_read(chunks.len() as u64);
         if to_embed.blocking_send(Prepared { record: new, chunks, vectors: None }).is_err() {
             break;
         }
     }
-    (unchanged, unchanged_passages, unreadable)
+    (unchanged, unchanged_passages, textless)
 }
 
 /// Embeds the documents in hand, longest chunk first, and hands them on. On a cancel, those not embedded are let go.
 async fn flush(
     job: &IngestJob,
+    progress: &Progress,
     group: &mut Vec<Prepared>,
     to_store: &mpsc::Sender<Prepared>,
     cancel: &CancellationToken,
@@ -344,6 +432,7 @@ async fn flush(
             })
             .await
             .map_err(|error| RagError::Worker(error.to_string()))??;
+            progress.add_chunks_done(batch.len() as u64);
             for ((d, c, _), vector) in batch.iter().zip(vectors) {
                 if let Some(slot) = documents[*d].vectors.as_mut().and_then(|all| all.get_mut(*c)) {
                     *slot = vector;
@@ -380,7 +469,9 @@ async fn store_all(
                 job.store.replace_document(&job.collection, &record, &chunks, vectors.as_deref()).await?;
                 documents += 1;
                 passages += chunks.len() as u64;
-                progress.add_chunks_done(chunks.len() as u64);
+                if vectors.is_none() {
+                    progress.add_chunks_done(chunks.len() as u64);
+                }
                 progress.document_done();
             }
         }
@@ -389,4 +480,50 @@ async fn store_all(
         job.store.touch_document(&job.collection, &record).await?;
     }
     Ok((documents, passages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Skip;
+
+    fn record(name: &str, location: &str) -> DocumentRecord {
+        DocumentRecord {
+            name: name.into(),
+            location: location.into(),
+            source: SourceSpec { location: "/kb".into(), globs: Vec::new(), chunker: Chunker::Markdown }.key(),
+            content: String::new(),
+            size: 1,
+            modified_ns: None,
+            passages: 1,
+            embedded: true,
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_gone() {
+        let known = vec![
+            record("a.md", "/kb/a.md"),
+            record("locked/b.md", "/kb/locked/b.md"),
+            record("locked-not/c.md", "/kb/locked-not/c.md"),
+        ];
+        let mut plan = Plan {
+            entries: Vec::new(),
+            owners: HashMap::new(),
+            known: known.into_iter().map(|record| (record.location.clone(), record)).collect(),
+            taken: HashMap::new(),
+            names: HashSet::new(),
+            scanned: HashSet::new(),
+            unseen: Vec::new(),
+            force: false,
+            embed: true,
+        };
+        assert!(plan.gone().is_empty(), "no source was looked through");
+        let skipped = vec![Skip { document: "locked".into(), reason: "permission denied".into() }];
+        let spec = SourceSpec { location: "/kb".into(), globs: Vec::new(), chunker: Chunker::Markdown };
+        plan.add(&spec, Scan { skipped, ..Scan::default() });
+        let mut gone = plan.gone();
+        gone.sort();
+        assert_eq!(gone, ["a.md", "locked-not/c.md"]);
+    }
 }

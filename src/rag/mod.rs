@@ -46,6 +46,16 @@ pub enum RagError {
     Empty { collection: String },
     #[error("collection {collection:?} does not know what it was made from; hint: name the files or folders")]
     NoSources { collection: String },
+    #[error(
+        "embedding everything in {collection:?} anew needs the embedding model, and none is loaded; hint: `askdocs doctor` says what is missing; without --force, what changed is indexed for keyword search"
+    )]
+    NoModelToForce { collection: String },
+    #[error(
+        "nothing to index in {location}{}{}; hint: Markdown and plain text are read, and a glob is matched against the path below it, such as 'en/faq/*.md'",
+        if globs.is_empty() { String::new() } else { format!(" that matches {}", globs.join(" or ")) },
+        if *ignored == 0 { String::new() } else { format!(" ({ignored} files of other kinds)") }
+    )]
+    NothingFound { location: String, globs: Vec<String>, ignored: u64 },
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),
     #[error("interrupted")]

@@ -9,6 +9,9 @@ use crate::{
     store::{StoreError, VectorStore},
 };
 
+/// The part of a collection that may lack vectors before hybrid search uses keywords alone.
+const MAX_WITHOUT_VECTORS: f64 = 0.1;
+
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Retrieval {
@@ -109,7 +112,15 @@ fn effective_mode(
         (Some(held), Some(embedder)) => {
             held.check(embedder.fingerprint())
                 .map_err(|mismatch| StoreError::WrongModel { collection: collection.name.clone(), mismatch })?;
-            return Ok(wanted);
+            let (bare, all) = (collection.without_vectors, collection.passages);
+            if bare > 0 {
+                notices.push(format!("{bare} of {all} passages have no vectors yet; re-indexing embeds them"));
+            }
+            // Where vectors are missing by the dozen, whatever has one would outrank whatever fits.
+            if wanted == Mode::Dense || bare as f64 <= all as f64 * MAX_WITHOUT_VECTORS {
+                return Ok(wanted);
+            }
+            "keyword search only until then"
         }
         (_, None) if wanted == Mode::Dense => return Err(RagError::NoModel),
         (None, Some(_)) if wanted == Mode::Dense => {
@@ -127,4 +138,77 @@ async fn embed_query(embedder: Arc<dyn Embedder>, question: String) -> Result<Ve
         .await
         .map_err(|error| RagError::Worker(error.to_string()))??;
     vectors.into_iter().next().ok_or_else(|| RagError::Worker("the embedding model gave no vector".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Fingerprint, Pooling, Vector},
+        embed::EmbedError,
+    };
+
+    struct Fixed(Fingerprint);
+
+    impl Embedder for Fixed {
+        fn fingerprint(&self) -> &Fingerprint {
+            &self.0
+        }
+
+        fn count_tokens(&self, _: &str) -> usize {
+            0
+        }
+
+        fn embed(&self, _: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+            Ok(vec![vec![1.0]; texts.len()])
+        }
+    }
+
+    fn fingerprint(sha256: &str) -> Fingerprint {
+        Fingerprint {
+            model: "m".into(),
+            sha256: sha256.into(),
+            dim: 1,
+            metric: Metric::Ip,
+            pooling: Pooling::Mean,
+            normalised: true,
+            max_tokens: 8,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_mode_is_what_the_model_and_the_vectors_allow() {
+        let embedder = |sha256| Arc::new(Fixed(fingerprint(sha256))) as Arc<dyn Embedder>;
+        let collection = |held: Option<&str>, without_vectors| CollectionInfo {
+            name: "c".into(),
+            documents: 10,
+            passages: 100,
+            without_vectors,
+            fingerprint: held.map(fingerprint),
+            metric: Metric::Ip,
+            bytes: None,
+            sources: Vec::new(),
+        };
+        let mode = |wanted, embedder: Option<&Arc<dyn Embedder>>, collection: &CollectionInfo| {
+            let mut notices = Vec::new();
+            effective_mode(wanted, embedder, collection, &mut notices).map(|mode| (mode, notices.len()))
+        };
+        let (own, other) = (embedder("a"), embedder("b"));
+        let whole = collection(Some("a"), 0);
+        assert!(matches!(mode(Mode::Hybrid, Some(&own), &whole), Ok((Mode::Hybrid, 0))));
+        assert!(matches!(mode(Mode::Hybrid, None, &whole), Ok((Mode::Keyword, 1))));
+        assert!(matches!(mode(Mode::Keyword, Some(&other), &whole), Ok((Mode::Keyword, 0))));
+        assert!(matches!(mode(Mode::Dense, None, &whole), Err(RagError::NoModel)));
+        for wanted in [Mode::Dense, Mode::Hybrid] {
+            let refused = mode(wanted, Some(&other), &whole);
+            assert!(matches!(refused, Err(RagError::Store(StoreError::WrongModel { .. }))));
+        }
+        assert!(matches!(mode(Mode::Hybrid, Some(&own), &collection(None, 100)), Ok((Mode::Keyword, 1))));
+        assert!(matches!(mode(Mode::Dense, Some(&own), &collection(None, 100)), Err(RagError::NoVectors { .. })));
+        // Few missing vectors are worth a word, many would turn the ranking upside down.
+        assert!(matches!(mode(Mode::Hybrid, Some(&own), &collection(Some("a"), 5)), Ok((Mode::Hybrid, 1))));
+        assert!(matches!(mode(Mode::Hybrid, Some(&own), &collection(Some("a"), 50)), Ok((Mode::Keyword, 2))));
+    }
 }

@@ -77,26 +77,37 @@ pub struct Document {
     pub content: String,
 }
 
+/// Why a document that was found gives no text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// It could not be read this time; what was known of it may still hold.
+    #[error("{0}")]
+    Failed(String),
+    /// It was read and is no document: empty, binary, not UTF-8, too large.
+    #[error("{0}")]
+    NoText(String),
+}
+
 impl Entry {
     /// Reads the whole document. Blocks on files.
     ///
     /// # Errors
-    /// Why it has to be skipped: unreadable, binary, not UTF-8, empty or too large.
-    pub fn read(&self, chunker: &Chunker) -> Result<Document, String> {
+    /// Why it has to be skipped: unreadable, or binary, not UTF-8, empty or too large.
+    pub fn read(&self, chunker: &Chunker) -> Result<Document, Unread> {
         let bytes = match &self.data {
             Data::Bytes(bytes) => Cow::Borrowed(bytes.as_ref()),
             Data::File(path) => {
                 let mut bytes = Vec::new();
                 File::open(path)
                     .and_then(|file| file.take(Limits::DEFAULT.document + 1).read_to_end(&mut bytes))
-                    .map_err(|error| error::io_reason(&error))?;
+                    .map_err(|error| Unread::Failed(error::io_reason(&error)))?;
                 Cow::Owned(bytes)
             }
         };
         // An old Word file is just "binary" by its bytes; its name tells more.
         let better =
             |reason| if let Verdict::Unread(kind) = filter::kind(&self.name) { filter::unread(kind) } else { reason };
-        let text = extract::text(&bytes, Limits::DEFAULT.document).map_err(better)?;
+        let text = extract::text(&bytes, Limits::DEFAULT.document).map_err(|reason| Unread::NoText(better(reason)))?;
         Ok(Document { content: extract::content(&bytes, chunker), text })
     }
 }

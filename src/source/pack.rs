@@ -23,9 +23,21 @@ const MAX_PREAMBLE_TOKENS: usize = 20;
 /// huge as a whole would cost more memory than the document.
 const MAX_BYTES_PER_TOKEN: usize = 64;
 
-/// Length of a text in tokens, URLs not counted.
+/// No language has words so long that a token stands for more bytes than this: a tokenizer that gives up on an endless
+/// word and calls it one token must not make a chunk of megabytes.
+const MOST_BYTES_OF_TOKEN: usize = 16;
+
+/// URLs are not counted, but a chunk is not filled beyond this with them.
+const MAX_BYTES: usize = 24 << 10;
+
+/// Length of a text in tokens, URLs not counted unless they are all but endless.
 pub(super) fn measure(text: &str, count: &dyn Fn(&str) -> usize) -> usize {
-    count(&without_urls(text))
+    tokens(text, &without_urls(text), count)
+}
+
+fn tokens(text: &str, without_urls: &str, count: &dyn Fn(&str) -> usize) -> usize {
+    let beyond = text.len().saturating_sub(MAX_BYTES);
+    count(without_urls).max(without_urls.len() / MOST_BYTES_OF_TOKEN).max(beyond / MOST_BYTES_OF_TOKEN)
 }
 
 /// Cuts sections into pieces. Two sections share a piece only where the first has nothing but its heading to say.
@@ -159,7 +171,8 @@ impl Packer<'_> {
             while let Some(next) = units.next_if(|next| {
                 let together = tokens + next.tokens;
                 let nearer = together <= target || together - target < target.saturating_sub(tokens);
-                together <= MAX_TOKENS && (nearer || tokens < MIN_TOKENS)
+                let small = next.bytes.end - bytes.start <= MAX_BYTES;
+                small && together <= MAX_TOKENS && (nearer || tokens < MIN_TOKENS)
             }) {
                 bytes.end = next.bytes.end;
                 tokens += next.tokens;
@@ -236,8 +249,9 @@ impl Packer<'_> {
 
     /// `None` when it is beyond the limit without counting.
     fn tokens_within(&self, bytes: &Range<usize>, limit: usize) -> Option<usize> {
-        let counted = without_urls(self.slice(bytes));
-        (counted.len() <= limit * MAX_BYTES_PER_TOKEN).then(|| (self.count)(&counted))
+        let text = self.slice(bytes);
+        let counted = without_urls(text);
+        (counted.len() <= limit * MAX_BYTES_PER_TOKEN).then(|| tokens(text, &counted, self.count))
     }
 
     fn slice(&self, bytes: &Range<usize>) -> &str {

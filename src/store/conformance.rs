@@ -185,7 +185,7 @@ pub async fn check(
     assert!(stores[0].search_dense(name, &vec![1.0; DIM], 3).await.unwrap().is_empty());
     stores[0].remember_source(name, &source()).await.unwrap();
     stores[0].ensure_collection(name, Some(&fingerprint(metric))).await.unwrap();
-    let mut sources = vec![source()];
+    let sources = vec![source()];
     for (step, operation) in operations.into_iter().enumerate() {
         let store = stores[step % stores.len()];
         match operation {
@@ -209,7 +209,7 @@ pub async fn check(
                 store.clear_collection(name).await.unwrap();
                 assert_eq!(store.collection(name).await.unwrap().unwrap().fingerprint, None);
                 store.ensure_collection(name, Some(&fingerprint(metric))).await.unwrap();
-                (model, sources) = (Model::default(), Vec::new());
+                model = Model::default();
             }
             Operation::SearchDense { vector, limit } => {
                 let got = store.search_dense(name, &vector, limit).await.unwrap();

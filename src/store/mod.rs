@@ -46,7 +46,7 @@ pub trait VectorStore: Send + Sync {
     /// [`StoreError::WrongModel`] when the collection holds vectors of another model.
     async fn ensure_collection(&self, name: &str, fingerprint: Option<&Fingerprint>) -> Result<(), StoreError>;
 
-    /// Empties a collection (documents, vectors, fingerprint, sources) but keeps its name. Readers see it whole until
+    /// Empties a collection (documents, vectors, fingerprint) but keeps its name and sources. Readers see it whole until
     /// it is empty. Used to start over with another model.
     async fn clear_collection(&self, name: &str) -> Result<(), StoreError>;
 

@@ -164,7 +164,7 @@ fn job_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'static>
     } else {
         String::new()
     };
-    let chunks = format!("{} cut · {} stored{pace}", snapshot.chunks_total, snapshot.chunks_done);
+    let chunks = format!("{} cut · {} done{pace}", snapshot.chunks_total, snapshot.chunks_done);
     rows.extend(labelled("chunks", &chunks, columns, theme, Style::new()));
     if !snapshot.current.is_empty() {
         let current = fit(&one_line(&snapshot.current), columns.saturating_sub(11));

@@ -9,6 +9,7 @@ fn collection(passages: u64) -> CollectionInfo {
         name: "handbook".to_owned(),
         documents: 1,
         passages,
+        without_vectors: 0,
         fingerprint: None,
         metric: Metric::Ip,
         bytes: None,

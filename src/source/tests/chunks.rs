@@ -148,6 +148,19 @@ fn urls_are_not_counted() {
 }
 
 #[test]
+fn no_text_makes_an_endless_chunk() {
+    // A tokenizer that calls whatever it does not know one token, and a picture inside a link.
+    let one_token = |text: &str| text.split_whitespace().count();
+    let word = "a".repeat(200_000);
+    let picture = format!("![](data:image/png;base64,{})", "A".repeat(200_000));
+    for text in [word, picture] {
+        let chunks = chunk("a.md", &text, &Chunker::Markdown, &one_token);
+        assert!(chunks.iter().all(|chunk| chunk.text.len() <= 32 << 10), "{}", chunks.len());
+        assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>(), text.len());
+    }
+}
+
+#[test]
 fn split_is_pythons_split() {
     let split = |text: &str, separator: &str| {
         let chunks = chunk("a.md", text, &Chunker::Split(separator.to_owned()), &characters);

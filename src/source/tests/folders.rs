@@ -103,7 +103,10 @@ async fn a_file_given_by_its_path_is_read_whatever_its_kind() {
     assert!(seen.reason("old.doc").contains("Word files aren't read"));
     // It went away between the listing and the reading.
     fs::remove_file(&path).unwrap();
-    assert_eq!(entry.read(&Chunker::Markdown), Err("it is not there any more".to_owned()));
+    assert_eq!(
+        entry.read(&Chunker::Markdown),
+        Err(super::super::Unread::Failed("it is not there any more".to_owned()))
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Seen {
         for entry in entries {
             match entry.read(&Chunker::Markdown) {
                 Ok(document) => seen.texts.push((entry.name, document.text)),
-                Err(reason) => seen.skipped.push((entry.name, reason)),
+                Err(reason) => seen.skipped.push((entry.name, reason.to_string())),
             }
         }
         seen

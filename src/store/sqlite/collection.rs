@@ -170,7 +170,7 @@ impl Collection {
     }
 
     pub fn info(&self, conn: &Connection) -> Result<CollectionInfo, Fault> {
-        let (documents, passages) = rows::counts(conn)?;
+        let (documents, passages, without_vectors) = rows::counts(conn)?;
         let fingerprint = rows::fingerprint(conn)?;
         let files = [&self.file, &schema::log_path(&self.file), &self.side_file];
         let bytes = files.into_iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
@@ -178,6 +178,7 @@ impl Collection {
             name: self.name.clone(),
             documents,
             passages,
+            without_vectors,
             metric: fingerprint.as_ref().map_or(Metric::Ip, |fingerprint| fingerprint.metric),
             fingerprint,
             bytes: Some(bytes),

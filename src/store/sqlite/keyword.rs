@@ -2,7 +2,7 @@
 //!
 //! What is typed never becomes syntax: only letters, digits and accents are kept, each word in quotes, joined by OR.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use rusqlite::Connection;
 
@@ -24,12 +24,53 @@ const K1: f64 = 1.2;
 /// The least weight that SQLite gives a word, which it does when more than half of the chunks hold it.
 const LEAST_IDF: f64 = 1e-6;
 
+/// Chinese and Japanese put no spaces between words.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{323af}')
+}
+
+/// A text as it is indexed: every character of a script without spaces is a word of its own.
+pub fn spaced(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unspaced) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        out.push(c);
+        if is_unspaced(c) {
+            // Also in front, where a letter of another script may stand: "Milvus向量".
+            out.insert(out.len() - c.len_utf8(), ' ');
+            out.push(' ');
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// The different words of a text, lower case, in order. Splits where the index's tokenizer splits: at whatever is no
-/// letter, no digit and no accent on the letter before.
+/// letter, no digit and no accent on the letter before. Of a script without spaces each two neighbours are a phrase.
 fn words(text: &str) -> Vec<String> {
     let is_accent = |c: char| ('\u{300}'..='\u{36f}').contains(&c);
+    let mut all: Vec<String> = Vec::new();
+    for run in text.split(|c: char| !c.is_alphanumeric() && !is_accent(c)) {
+        let mut rest = run;
+        while let Some(first) = rest.chars().next() {
+            let unspaced = is_unspaced(first);
+            let end = rest.find(|c| is_unspaced(c) != unspaced).unwrap_or(rest.len());
+            let (part, behind) = rest.split_at(end);
+            let characters: Vec<char> = part.chars().collect();
+            if unspaced && characters.len() > 1 {
+                all.extend(
+                    characters.windows(2).map(|pair| pair.iter().map(char::to_string).collect::<Vec<_>>().join(" ")),
+                );
+            } else {
+                all.push(part.to_owned());
+            }
+            rest = behind;
+        }
+    }
     let mut words: Vec<String> = Vec::new();
-    for word in text.split(|c: char| !c.is_alphanumeric() && !is_accent(c)) {
+    for word in all {
         if words.len() == MAX_WORDS {
             break;
         }
@@ -151,4 +192,28 @@ fn keep_best(mut rows: Vec<Scored>, limit: usize) -> Vec<Scored> {
         rows.retain(|(score, _)| *score >= last);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_without_spaces_is_searched_by_pairs() {
+        assert_eq!(words("Where's the Café? the"), ["where", "s", "the", "café"]);
+        assert_eq!(words("Milvus向量数据库 2.4 库"), ["milvus", "向 量", "量 数", "数 据", "据 库", "2", "4", "库"]);
+        assert_eq!(spaced("plain"), "plain");
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE VIRTUAL TABLE t USING fts5 (text, tokenize = 'porter unicode61 remove_diacritics 2')",
+        )
+        .unwrap();
+        conn.execute("INSERT INTO t VALUES (?)", [spaced("关于Milvus向量数据库的说明。")]).unwrap();
+        let found = |query: &str| {
+            let sql = "SELECT count(*) FROM t WHERE t MATCH ?";
+            conn.query_row(sql, [any_of(&words(query))], |row| row.get::<_, i64>(0)).unwrap() == 1
+        };
+        assert!(found("向量") && found("数据库") && found("milvus") && found("的"));
+        assert!(!found("量向") && !found("库数"), "the order counts");
+    }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
-use super::Fault;
+use super::{Fault, keyword::spaced};
 use crate::domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, SourceSpec, Vector};
 
 /// Separates the headings of a path in the keyword index; as punctuation it is no word there.
@@ -52,18 +52,18 @@ fn renew(conn: &Connection, key: &str) -> Result<(), Fault> {
 /// Takes everything out but the collection itself.
 pub fn clear(conn: &Connection) -> Result<(), Fault> {
     conn.execute_batch(
-        "DELETE FROM meta WHERE key = 'fingerprint'; DELETE FROM sources; DELETE FROM documents; DELETE FROM chunks;
+        "DELETE FROM meta WHERE key = 'fingerprint'; DELETE FROM documents; DELETE FROM chunks;
          DELETE FROM vectors; INSERT INTO passages (passages) VALUES ('delete-all')",
     )?;
     renew(conn, "incarnation")?;
     renew(conn, "revision")
 }
 
-/// Numbers of documents and of chunks.
-pub fn counts(conn: &Connection) -> Result<(u64, u64), Fault> {
-    let count = |sql| conn.query_row(sql, (), |row| row.get::<_, i64>(0));
-    let (documents, chunks) = (count("SELECT count(*) FROM documents")?, count("SELECT count(*) FROM chunks")?);
-    Ok((documents.unsigned_abs(), chunks.unsigned_abs()))
+/// Numbers of documents, of chunks, and of chunks without a vector.
+pub fn counts(conn: &Connection) -> Result<(u64, u64, u64), Fault> {
+    let count = |sql| conn.query_row(sql, (), |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let bare = count("SELECT coalesce(sum(passages), 0) FROM documents WHERE NOT embedded")?;
+    Ok((count("SELECT count(*) FROM documents")?, count("SELECT count(*) FROM chunks")?, bare))
 }
 
 pub fn sources(conn: &Connection) -> Result<Vec<SourceSpec>, Fault> {
@@ -144,7 +144,8 @@ pub fn replace_document(
             )),
             _ => Fault::Sql(error),
         })?;
-        passage_row.execute((seq, chunk.heading.join(HEADING_SEPARATOR), &chunk.text))?;
+        let heading = chunk.heading.join(HEADING_SEPARATOR);
+        passage_row.execute((seq, spaced(&heading), spaced(chunk.body())))?;
         if let Some(vector) = vectors.and_then(|vectors| vectors.get(index)) {
             blob.clear();
             blob.extend(vector.iter().flat_map(|value| value.to_le_bytes()));

@@ -112,6 +112,7 @@ pub fn handbook() -> CollectionInfo {
         name: "handbook".to_owned(),
         documents: 9,
         passages: 41,
+        without_vectors: 0,
         fingerprint: None,
         metric: Metric::Ip,
         bytes: None,

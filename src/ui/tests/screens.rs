@@ -183,6 +183,7 @@ fn ingest() {
         documents_total: 80,
         documents_done: 20,
         documents_unchanged: 5,
+        documents_read: 25,
         chunks_total: 300,
         chunks_done: 260,
         current: "guide/install.md".to_owned(),
