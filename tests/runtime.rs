@@ -1,8 +1,6 @@
 //! The event loop through its seams: keys go in through a channel, a fake store and fake models answer, and the screen
 //! is a buffer. Time is paused: waiting costs nothing and always ends when all there is to do has been done.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "what the fakes need is there, or the test has failed")]
-
 use std::{
     future::pending,
     io,
@@ -64,8 +62,16 @@ struct FakeStore {
 impl FakeStore {
     fn new(passages: u64, sources: Vec<SourceSpec>) -> Arc<Self> {
         let fingerprint = (passages > 0).then(fingerprint);
-        let (name, metric) = ("notes".to_owned(), Metric::Ip);
-        let info = CollectionInfo { name, documents: passages, passages, fingerprint, metric, bytes: None, sources };
+        let info = CollectionInfo {
+            name: "notes".to_owned(),
+            documents: passages,
+            passages,
+            without_vectors: 0,
+            fingerprint,
+            metric: Metric::Ip,
+            bytes: None,
+            sources,
+        };
         Arc::new(Self { info, begun: AtomicUsize::new(0), written: AtomicUsize::new(0) })
     }
 }
