@@ -242,9 +242,9 @@ impl Plan {
         let source = spec.key();
         let is_free =
             |name: &String| !self.names.contains(name) && self.owners.get(name).is_none_or(|owner| *owner == source);
-        let names = prefixes(&spec.location).into_iter().map(|prefix| format!("{prefix}{}", entry.name));
+        let mut names = prefixes(&spec.location).into_iter().map(|prefix| format!("{prefix}{}", entry.name));
         // The whole path in front is free: no two sources have one location.
-        names.clone().find(is_free).or_else(|| names.last()).unwrap_or_else(|| entry.name.clone())
+        names.clone().find(is_free).or_else(|| names.next_back()).unwrap_or_else(|| entry.name.clone())
     }
 
     /// Nothing is known any more: the collection starts over.

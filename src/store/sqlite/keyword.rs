@@ -211,7 +211,7 @@ mod tests {
         conn.execute("INSERT INTO t VALUES (?)", [spaced("关于Milvus向量数据库的说明。")]).unwrap();
         let found = |query: &str| {
             let sql = "SELECT count(*) FROM t WHERE t MATCH ?";
-            conn.query_row(sql, [any_of(&words(query))], |row| row.get::<_, i64>(0)).unwrap() == 1
+            conn.query_row(sql, [any_of(words(query))], |row| row.get::<_, i64>(0)).unwrap() == 1
         };
         assert!(found("向量") && found("数据库") && found("milvus") && found("的"));
         assert!(!found("量向") && !found("库数"), "the order counts");
