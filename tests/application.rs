@@ -49,7 +49,7 @@ fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
 #[test]
 fn a_signal_gives_the_terminal_back() {
     let home = Home::with_model();
-    for signal in ["-TERM", "-HUP", "-INT"] {
+    for signal in ["-TERM", "-HUP", "-INT", "-QUIT"] {
         let mut pty = Pty::start(home.path(), &[], 24, 80);
         pty.wait_for_text("askdocs");
         let pid = pty.child.process_id().unwrap();
