@@ -140,12 +140,7 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
         _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
     });
     let mut checks = vec![Check::new("store", State::Ok, format!("{described}: {found}"))];
-    for (bad, error) in unreadable {
-        let check = Check::failed("collection", &error.into());
-        let hinted = check.next.as_ref() != Some(&check.found);
-        let anew = format!("`askdocs collections drop {bad}`, then index its documents again");
-        checks.push(if hinted { check } else { check.next(anew) });
-    }
+    checks.extend(unreadable.into_iter().map(|(_, error)| Check::failed("collection", &error.into())));
     checks.extend(collection);
     checks
 }
