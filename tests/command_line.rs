@@ -1,5 +1,7 @@
 //! The built program's commands: what they print, how they end, and what they do with bad input.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic")]
+
 mod common;
 
 use std::{
