@@ -14,6 +14,8 @@ pub fn client() -> reqwest::ClientBuilder {
         .user_agent(concat!("askdocs/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
+        // A URL can hold a key in its query; where it redirects to must not learn it.
+        .referer(false)
 }
 
 /// An error with all its causes, as one line: the outermost alone ("error sending request") tells nothing.

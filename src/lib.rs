@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod embed;
+pub mod folder;
 pub mod http;
 pub mod rag;
 pub mod runtime;

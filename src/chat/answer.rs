@@ -91,9 +91,9 @@ fn patient(
 ) -> impl Stream<Item = Result<Bytes, ChatError>> + Send {
     stream::unfold(bytes, move |mut bytes| {
         let (limit, setting) = if answering.load(Ordering::Relaxed) {
-            (patience.idle, "llm.idle_timeout")
+            (patience.idle, "llm.idle_timeout_s")
         } else {
-            (patience.first_token, "llm.first_token_timeout")
+            (patience.first_token, "llm.first_token_timeout_s")
         };
         let asked = asked.clone();
         async move {
@@ -353,7 +353,7 @@ mod tests {
         let begin = Instant::now();
         let deltas = read(slow(vec![(299, ":\n\n"), (299, TEXT), (59, ":\n\n"), (59, ": x\n"), (59, ":")])).await;
         let silent = "http://127.0.0.1:1/v1/chat/completions sent nothing for 60 s; hint: it may be overloaded, ask \
-                      again or raise llm.idle_timeout";
+                      again or raise llm.idle_timeout_s";
         assert_eq!(deltas, text_then(Err(silent)));
         assert_eq!(begin.elapsed().as_secs(), 299 * 2 + 59 * 3 + 60);
 

@@ -158,7 +158,7 @@ impl OpenAiModel {
 
     fn silent(&self) -> ChatError {
         let limit = self.options.first_token_timeout;
-        ChatError::Silent { url: self.chat.shown(), limit, setting: "llm.first_token_timeout" }
+        ChatError::Silent { url: self.chat.shown(), limit, setting: "llm.first_token_timeout_s" }
     }
 
     /// An answer in one piece, from a server that doesn't stream.

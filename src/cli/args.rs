@@ -22,7 +22,7 @@ pub struct Args {
     /// Colour the output
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
-    /// No progress and no notices
+    /// No progress, and no notices but on what is wrong with an answer
     #[arg(short, long, global = true)]
     pub quiet: bool,
     #[command(subcommand)]

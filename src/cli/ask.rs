@@ -9,12 +9,13 @@ use super::{
     Outcome, UsageError,
     args::AskOptions,
     output::Output,
-    search::{search_json, settings},
+    search::{say_notices, search_json, settings},
     wire::Wiring,
 };
 use crate::{
     domain::{CollectionInfo, FinishReason, Usage},
     rag::{self, Ask, AskEvent, EXTRACTIVE_LABEL, Retrieval},
+    text::one_line,
 };
 
 /// Longest question read from standard input, in bytes.
@@ -34,7 +35,11 @@ pub async fn run(
     output: &Output,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Outcome> {
-    let question = question(&options.question)?;
+    // A thread that waits for input can't be stopped; the program ends without it.
+    let Some(question) = cancel.run_until_cancelled(question(options.question.clone())).await else {
+        return Ok(Outcome::Interrupted);
+    };
+    let question = question?;
     let settings = settings(wiring, &options.retrieval);
     let model = if options.no_llm { None } else { wiring.chat()? };
     let json = options.retrieval.json;
@@ -45,6 +50,7 @@ pub async fn run(
     let work = async {
         let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;
         let store = wiring.store()?;
+        let with_model = embedder.is_some();
         let ask = Ask {
             store: store.as_ref(),
             embedder: embedder.as_ref(),
@@ -55,7 +61,7 @@ pub async fn run(
         let (events, mut inbox) = mpsc::channel(64);
         let take = async {
             while let Some(event) = inbox.recv().await {
-                take(event, &mut answered, json, output)?;
+                take(event, &mut answered, json, with_model, output)?;
             }
             Ok::<_, anyhow::Error>(())
         };
@@ -78,6 +84,7 @@ pub async fn run(
     if json {
         let mut document = search_json(&question, &collection, &retrieval);
         document["answer"] = json!(answered.text);
+        document["answerer"] = json!(if model.is_some() { "model" } else { "quotes" });
         document["model"] = model.as_ref().map_or(json!(null), |model| json!(model.model()));
         document["finish_reason"] = json!(finish.name());
         document["usage"] = json!(usage);
@@ -86,32 +93,28 @@ pub async fn run(
     } else {
         output.notice("");
         if model.is_none() {
-            output.notice(&format!("({EXTRACTIVE_LABEL})"));
+            output.warn(&format!("({EXTRACTIVE_LABEL})"));
         }
         for passage in &retrieval.passages {
-            output.notice(&format!("[{}] {}", passage.rank, passage.chunk.place()));
+            output.notice(&format!("[{}] {}", passage.rank, one_line(&passage.chunk.place())));
         }
         for citation in citations.iter().filter(|citation| !citation.passage) {
-            output.notice(&format!("note: [{}] names no passage that was given to the model", citation.number));
+            output.warn(&format!("note: [{}] names no passage that was given to the model", citation.number));
         }
         match &finish {
             FinishReason::Stop => {}
-            FinishReason::Length => {
-                output.notice("note: cut off at the model's length limit; llm.max_tokens raises it")
-            }
-            FinishReason::EndedEarly => output.notice("note: the answer ended early: the server closed the stream"),
-            FinishReason::Other(reason) => output.notice(&format!("note: the model stopped because of {reason:?}")),
+            FinishReason::Length => output.warn("note: cut off at the model's length limit; llm.max_tokens raises it"),
+            FinishReason::EndedEarly => output.warn("note: the answer ended early: the server closed the stream"),
+            FinishReason::Other(reason) => output.warn(&format!("note: the model stopped because of {reason:?}")),
         }
     }
-    Ok(if finish == FinishReason::EndedEarly { Outcome::Partly } else { Outcome::Done })
+    Ok(if finish == FinishReason::Stop { Outcome::Done } else { Outcome::Partly })
 }
 
-fn take(event: AskEvent, answered: &mut Answered, json: bool, output: &Output) -> anyhow::Result<()> {
+fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, output: &Output) -> anyhow::Result<()> {
     match event {
         AskEvent::Retrieved(retrieval) => {
-            for notice in &retrieval.notices {
-                output.notice(&format!("note: {notice}"));
-            }
+            say_notices(&retrieval, with_model, output);
             answered.retrieval = Some(retrieval);
         }
         AskEvent::Text(text) => {
@@ -126,12 +129,15 @@ fn take(event: AskEvent, answered: &mut Answered, json: bool, output: &Output) -
     Ok(())
 }
 
-fn question(argument: &str) -> anyhow::Result<String> {
+async fn question(argument: String) -> anyhow::Result<String> {
     if argument != "-" {
-        return nonempty(argument.to_owned());
+        return nonempty(argument);
     }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes).context("could not read the question")?;
+    let read = || {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = tokio::task::spawn_blocking(read).await?.context("could not read the question")?;
     let text =
         String::from_utf8(bytes).map_err(|_| UsageError("the question on standard input is not UTF-8".into()))?;
     nonempty(text.trim().to_owned())

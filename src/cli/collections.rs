@@ -1,15 +1,29 @@
 use std::io::{IsTerminal, Write};
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, UsageError, args::CollectionsCommand, output::Output, progress::bytes, wire::Wiring};
-use crate::{domain::CollectionInfo, store::StoreError};
+use crate::{
+    domain::{CollectionInfo, SourceSpec},
+    source,
+    store::StoreError,
+    text::one_line,
+};
 
-pub async fn run(wiring: &Wiring, command: CollectionsCommand, output: &Output) -> anyhow::Result<Outcome> {
+pub async fn run(
+    wiring: &Wiring,
+    command: CollectionsCommand,
+    output: &Output,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Outcome> {
     let store = wiring.store()?;
     match command {
         CollectionsCommand::List { json } => {
             let all = store.collections().await?;
+            for (name, error) in store.unreadable().await? {
+                output.notice(&format!("note: collection {name} can't be read: {}", one_line(&error.to_string())));
+            }
             if json {
                 output.json(&all.iter().map(collection_json).collect::<Vec<_>>())?;
             } else if all.is_empty() {
@@ -37,16 +51,21 @@ pub async fn run(wiring: &Wiring, command: CollectionsCommand, output: &Output) 
             }
         }
         CollectionsCommand::Drop { name, yes } => {
-            let info = store
-                .collection(&name)
-                .await?
-                .ok_or_else(|| StoreError::NoCollection { name: name.clone(), store: store.describe() })?;
-            if !yes && !confirmed(&info)? {
+            let holds = match store.collection(&name).await {
+                Ok(Some(info)) => format!("{} documents, {} passages", info.documents, info.passages),
+                Ok(None) => return Err(StoreError::NoCollection { name, store: store.describe() }.into()),
+                Err(error @ StoreError::BadName { .. }) => return Err(error.into()),
+                // A damaged one can be dropped as well.
+                Err(_) => "it can't be read".to_owned(),
+            };
+            let sure = if yes { Some(Ok(true)) } else { cancel.run_until_cancelled(confirmed(&name, &holds)).await };
+            let Some(sure) = sure else { return Ok(Outcome::Interrupted) };
+            if !sure? {
                 output.notice("nothing was dropped");
                 return Ok(Outcome::Done);
             }
             store.drop_collection(&name).await?;
-            output.notice(&format!("dropped {name}: {} documents, {} passages", info.documents, info.passages));
+            output.notice(&format!("dropped {name}: {holds}"));
         }
     }
     Ok(Outcome::Done)
@@ -67,7 +86,8 @@ fn show(info: &CollectionInfo, output: &Output) -> std::io::Result<()> {
     }
     for source in &info.sources {
         let globs = source.globs.iter().map(|glob| format!(" --glob {glob:?}")).collect::<String>();
-        output.line(&format!("  made from   {}{globs} ({})", source.location, source.chunker))?;
+        let location = one_line(&source::shown_location(&source.location));
+        output.line(&format!("  made from   {location}{globs} ({})", source.chunker))?;
     }
     Ok(())
 }
@@ -82,18 +102,25 @@ fn collection_json(info: &CollectionInfo) -> Value {
         "model": info.fingerprint.as_ref().map(|f| &f.model),
         "fingerprint": info.fingerprint,
         "bytes": info.bytes,
-        "sources": info.sources,
+        "sources": info.sources.iter().map(source_json).collect::<Vec<_>>(),
     })
 }
 
-fn confirmed(info: &CollectionInfo) -> anyhow::Result<bool> {
+fn source_json(source: &SourceSpec) -> Value {
+    json!(SourceSpec { location: source::shown_location(&source.location), ..source.clone() })
+}
+
+async fn confirmed(name: &str, holds: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(UsageError(format!("dropping {:?} needs --yes where nobody can be asked", info.name)).into());
+        return Err(UsageError(format!("dropping {name:?} needs --yes where nobody can be asked")).into());
     }
+    let question = format!("Drop {name} ({holds})? The documents themselves stay. [y/N] ");
     let mut err = std::io::stderr().lock();
-    write!(err, "Drop {} with {} passages? The documents themselves stay. [y/N] ", info.name, info.passages)?;
+    err.write_all(question.as_bytes())?;
     err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
+    drop(err);
+    // A thread that waits for input can't be stopped; after Ctrl-C the program ends without it.
+    let answer =
+        tokio::task::spawn_blocking(|| std::io::stdin().lines().next().transpose()).await??.unwrap_or_default();
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

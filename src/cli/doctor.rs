@@ -46,10 +46,10 @@ impl Check {
     /// An error whose hint is the next step.
     fn failed(name: &'static str, error: &anyhow::Error) -> Self {
         let text = format!("{error:#}");
-        match text.split_once("; hint: ") {
-            Some((what, hint)) => Self::new(name, State::Failed, what).next(hint),
-            None => Self::new(name, State::Failed, text),
-        }
+        let parts = ["; hint: ", "\nhint: "].into_iter().find_map(|mark| text.split_once(mark));
+        // Where nothing better is known, what has to be put right is what was found.
+        let (what, hint) = parts.unwrap_or((&text, &text));
+        Self::new(name, State::Failed, what).next(hint)
     }
 }
 
@@ -115,16 +115,19 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
     let listed = async {
         let store = wiring.store()?;
         let all = store.collections().await?;
-        let name = wiring.collection_name(store.as_ref()).await?;
-        Ok::<_, anyhow::Error>((store.describe(), all, name))
+        // One that can't be read is among those already.
+        let name = wiring.collection_name(store.as_ref()).await.ok();
+        let unreadable = store.unreadable().await?;
+        Ok::<_, anyhow::Error>((store.describe(), all, unreadable, name))
     };
-    let (described, all, name) = match listed.await {
+    let (described, all, unreadable, name) = match listed.await {
         Ok(listed) => listed,
         Err(error) => return vec![Check::failed("store", &error)],
     };
     let names: Vec<&str> = all.iter().map(|info| info.name.as_str()).collect();
     let found = if names.is_empty() { "no collections yet".to_owned() } else { names.join(", ") };
-    let collection = match all.iter().find(|info| info.name == name) {
+    let is_bad = |name: &String| unreadable.iter().any(|(bad, _)| bad == name);
+    let collection = name.filter(|name| !is_bad(name)).map(|name| match all.iter().find(|info| info.name == name) {
         Some(info) if info.passages > 0 => {
             let vectors =
                 info.fingerprint.as_ref().map_or("without vectors: keyword search only".to_owned(), |f| f.to_string());
@@ -135,8 +138,11 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
             )
         }
         _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
-    };
-    vec![Check::new("store", State::Ok, format!("{described}: {found}")), collection]
+    });
+    let mut checks = vec![Check::new("store", State::Ok, format!("{described}: {found}"))];
+    checks.extend(unreadable.into_iter().map(|(_, error)| Check::failed("collection", &error.into())));
+    checks.extend(collection);
+    checks
 }
 
 async fn model(config: &Config, paths: &Paths) -> Check {
@@ -151,7 +157,7 @@ async fn model(config: &Config, paths: &Paths) -> Check {
     // A token that is cancelled from the start lets nothing be downloaded, whatever is found wrong with the files.
     let offline = CancellationToken::new();
     offline.cancel();
-    match wire::prepare_model(config.clone(), paths.clone(), Progress::default().into(), offline).await {
+    match wire::prepare_model(config.clone(), paths.clone(), true, Progress::default().into(), offline).await {
         Ok(embedder) => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
         Err(error) => Check::failed("model", &error),
     }

@@ -13,6 +13,7 @@ use crate::{
     domain::{CollectionInfo, IngestReport, Progress, SourceSpec},
     rag::{self, IngestJob},
     source,
+    text::one_line,
 };
 
 /// Most skipped documents that are listed one by one.
@@ -48,7 +49,7 @@ pub async fn run(
     }
     let progress = Arc::new(Progress::default());
     let work = async {
-        let embedder = wiring.embedder_or_notice(&progress, output, cancel).await?;
+        let embedder = wiring.embedder_or_notice(true, &progress, output, cancel).await?;
         let job = IngestJob { store, embedder, collection: collection.clone(), sources, force: options.force };
         Ok::<_, anyhow::Error>(rag::ingest(&job, &progress, cancel).await?)
     };
@@ -73,7 +74,7 @@ pub async fn run(
 /// The report in words; on standard output unless JSON is there.
 pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
     for skip in report.skipped.iter().take(LISTED) {
-        output.notice(&format!("skipped {}: {}", skip.document, skip.reason));
+        output.notice(&format!("skipped {}: {}", one_line(&skip.document), one_line(&skip.reason)));
     }
     if report.skipped.len() > LISTED {
         output.notice(&format!("and {} more; --json lists them all", report.skipped.len() - LISTED));

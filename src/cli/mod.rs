@@ -22,11 +22,14 @@ use wire::Wiring;
 
 use crate::config::ConfigError;
 
+/// The exit code after Ctrl-C, by convention 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+
 /// How a command ended, short of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
-    /// Something was skipped.
+    /// Something was skipped, or the answer is not whole.
     Partly,
     Interrupted,
 }
@@ -44,7 +47,7 @@ pub fn main() -> ExitCode {
     match run(args, &output) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Partly) => ExitCode::from(3),
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,12 +79,16 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
             if tokio::signal::ctrl_c().await.is_ok() {
                 interrupt.cancel();
             }
+            // Whoever asks twice does not want to wait for what is being put in order.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED.into());
+            }
         });
         match command {
             Command::Ingest(options) => ingest::run(&wiring, options, output, &cancel).await,
             Command::Search(options) => search::run(&wiring, &options, output, &cancel).await,
             Command::Ask(options) => ask::run(&wiring, &options, output, &cancel).await,
-            Command::Collections { command } => collections::run(&wiring, command, output).await,
+            Command::Collections { command } => collections::run(&wiring, command, output, &cancel).await,
             Command::Config { .. } | Command::Completions { .. } | Command::Doctor(_) => Ok(Outcome::Done),
         }
     });

@@ -1,4 +1,9 @@
-use std::{io::IsTerminal, sync::Arc};
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal},
+    path::Path,
+    sync::Arc,
+};
 
 use crossterm::event::EventStream;
 use ratatui::{Terminal, backend::CrosstermBackend};
@@ -12,6 +17,9 @@ use crate::{
     runtime::{self, Opened, Setup, TerminalGuard},
     ui::Theme,
 };
+
+/// From this size on the log is begun anew.
+const LARGEST_LOG_BYTES: u64 = 1_000_000;
 
 /// Opens the application.
 pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
@@ -40,7 +48,7 @@ pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
         theme: Theme::new(colour),
         history_file: paths.state.join("history.jsonl"),
         prepare_model: Arc::new(move |progress, cancel| {
-            Box::pin(wire::prepare_model(config.clone(), paths.clone(), progress, cancel))
+            Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
         }),
         open: Box::new(move || {
             Box::pin(async move {
@@ -56,12 +64,45 @@ pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The log in `folder`, to be added to; begun anew once it is large.
+fn open_log(folder: &Path) -> io::Result<File> {
+    crate::folder::make_private(folder)?;
+    let path = folder.join("askdocs.log");
+    if fs::metadata(&path).is_ok_and(|log| log.len() > LARGEST_LOG_BYTES) {
+        fs::remove_file(&path)?;
+    }
+    File::options().append(true).create(true).open(path)
+}
+
 /// The application's log: a file, since the screen is taken. `ASKDOCS_LOG` sets the level.
 fn log_to_file(wiring: &Wiring) {
-    let folder = &wiring.paths.state;
-    let opened = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::create(folder.join("askdocs.log")));
-    let Ok(file) = opened else { return };
+    let Ok(file) = open_log(&wiring.paths.state) else { return };
     let filter = tracing_subscriber::EnvFilter::try_from_env("ASKDOCS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("askdocs=info"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_log_is_added_to_until_it_is_large() {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("state");
+        for line in [&b"one\n"[..], b"two\n"] {
+            open_log(&state).unwrap().write_all(line).unwrap();
+        }
+        assert_eq!(fs::read(state.join("askdocs.log")).unwrap(), b"one\ntwo\n");
+        open_log(&state).unwrap().set_len(LARGEST_LOG_BYTES + 1).unwrap();
+        open_log(&state).unwrap();
+        assert_eq!(fs::metadata(state.join("askdocs.log")).unwrap().len(), 0);
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&state).unwrap().permissions()) & 0o777,
+            0o700
+        );
+    }
 }

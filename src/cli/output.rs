@@ -75,9 +75,14 @@ impl Output {
     /// Something worth knowing beside the result.
     pub fn notice(&self, text: &str) {
         if !self.quiet {
-            // Standard error may be closed; there is no other place to say so.
-            let _ = writeln!(io::stderr().lock(), "{}", sanitise(text));
+            self.warn(text);
         }
+    }
+
+    /// What a result is not worth reading without: said even when quiet.
+    pub fn warn(&self, text: &str) {
+        // Standard error may be closed; there is no other place to say so.
+        let _ = writeln!(io::stderr().lock(), "{}", sanitise(text));
     }
 
     /// Why the command failed, with hints on lines of their own.

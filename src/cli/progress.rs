@@ -26,7 +26,7 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
     } else {
         ProgressBar::hidden()
     };
-    let start = Instant::now();
+    let mut pace = Pace::default();
     let mut ticks = interval(if terminal { ON_TERMINAL } else { ELSEWHERE });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks.reset();
@@ -38,10 +38,11 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
             result = &mut work => break result,
             _ = ticks.tick() => {
                 let snapshot = progress.snapshot();
+                let elapsed = pace.elapsed(&snapshot, Instant::now());
                 if terminal {
-                    show(&bar, &snapshot, start.elapsed());
+                    show(&bar, &snapshot, elapsed);
                 } else {
-                    let line = describe(&snapshot, start.elapsed());
+                    let line = describe(&snapshot, elapsed);
                     if line != said {
                         output.notice(&line);
                         said = line;
@@ -52,6 +53,23 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
     };
     bar.finish_and_clear();
     result
+}
+
+/// Since when the work in hand goes on: each stage and each download has a pace of its own.
+#[derive(Default)]
+struct Pace {
+    since: Option<Instant>,
+    stage: Stage,
+    bytes_done: u64,
+}
+
+impl Pace {
+    fn elapsed(&mut self, snapshot: &ProgressSnapshot, now: Instant) -> Duration {
+        let next = snapshot.stage != self.stage || snapshot.bytes_done < self.bytes_done;
+        let since = self.since.filter(|_| !next).unwrap_or(now);
+        *self = Self { since: Some(since), stage: snapshot.stage, bytes_done: snapshot.bytes_done };
+        now - since
+    }
 }
 
 fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, elapsed: Duration) {
@@ -108,5 +126,35 @@ pub fn duration(d: Duration) -> String {
         0..60 => format!("{s}s"),
         60..3600 => format!("{}m {:02}s", s / 60, s % 60),
         _ => format!("{}h {:02}m", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_and_download_is_timed_by_itself() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        let mut at = |seconds, stage, bytes_done, chunks_done| {
+            let snapshot = ProgressSnapshot {
+                stage,
+                bytes_done,
+                bytes_total: 4_000,
+                chunks_done,
+                documents_done: chunks_done,
+                documents_total: 4,
+                ..ProgressSnapshot::default()
+            };
+            describe(&snapshot, pace.elapsed(&snapshot, start + Duration::from_secs(seconds)))
+        };
+        at(0, Stage::Downloading, 0, 0);
+        assert!(at(60, Stage::Downloading, 2_000, 0).contains("1m 00s left"));
+        at(100, Stage::Downloading, 0, 0);
+        assert!(at(110, Stage::Downloading, 2_000, 0).contains(", 10s left"), "the next file has a pace of its own");
+        at(200, Stage::Indexing, 4_000, 0);
+        let line = at(201, Stage::Indexing, 4_000, 2);
+        assert!(line.contains("2 chunks/s, 1s left"), "{line}");
     }
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{CollectionInfo, Passage, SearchSettings, StageTimings},
     rag::{self, Retrieval},
+    text::one_line,
 };
 
 pub async fn run(
@@ -23,13 +24,11 @@ pub async fn run(
         let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;
         let store = wiring.store()?;
         let found = rag::retrieve(store.as_ref(), embedder.as_ref(), &collection, &options.query, &settings).await?;
+        say_notices(&found, embedder.is_some(), output);
         Ok::<_, anyhow::Error>((collection, found))
     };
     let Some(found) = cancel.run_until_cancelled(search).await else { return Ok(Outcome::Interrupted) };
     let (collection, found) = found?;
-    for notice in &found.notices {
-        output.notice(&format!("note: {notice}"));
-    }
     if options.retrieval.json {
         output.json(&search_json(&options.query, &collection, &found))?;
         return Ok(Outcome::Done);
@@ -41,6 +40,13 @@ pub async fn run(
         print_passage(output, passage)?;
     }
     Ok(Outcome::Done)
+}
+
+/// What is worth knowing about a search. That there is no embedding model was said with its reason before.
+pub fn say_notices(found: &Retrieval, with_model: bool, output: &Output) {
+    for notice in found.notices.iter().filter(|_| with_model) {
+        output.notice(&format!("note: {notice}"));
+    }
 }
 
 /// The configured search with what the command line says otherwise.
@@ -57,8 +63,8 @@ pub fn print_passage(output: &Output, passage: &Passage) -> std::io::Result<()> 
     let columns = columns();
     let chunk = &passage.chunk;
     output.strong_line(
-        &format!("{:>2}  {}", passage.rank, chunk.place()),
-        &format!("  {}", crate::text::one_line(chunk.title())),
+        &format!("{:>2}  {}", passage.rank, one_line(&chunk.place())),
+        &format!("  {}", one_line(chunk.title())),
     )?;
     output.faint_line(&format!("    {}", describe_scores(passage)))?;
     for row in excerpt(&chunk.text, columns - 4, 3) {

@@ -74,8 +74,10 @@ impl Wiring {
         // An explicit dense search does not fall back, so its model's error is the answer.
         let embedder = match mode {
             Mode::Keyword => None,
-            Mode::Dense => Some(shown(output, &progress, self.embedder(Arc::clone(&progress), cancel.clone())).await?),
-            Mode::Hybrid => shown(output, &progress, self.embedder_or_notice(&progress, output, cancel)).await?,
+            Mode::Dense => {
+                Some(shown(output, &progress, self.embedder(true, Arc::clone(&progress), cancel.clone())).await?)
+            }
+            Mode::Hybrid => shown(output, &progress, self.embedder_or_notice(false, &progress, output, cancel)).await?,
         };
         if name == CollectionInfo::HANDBOOK && self.handbook_is_wanted(store.as_ref(), embedder.is_some()).await? {
             output.notice("indexing the handbook first");
@@ -86,7 +88,15 @@ impl Wiring {
                 sources: vec![SourceSpec::handbook()],
                 force: false,
             };
-            shown(output, &progress, rag::ingest(&job, &progress, cancel)).await?;
+            let indexed = shown(output, &progress, rag::ingest(&job, &progress, cancel)).await;
+            if let Err(error) = indexed {
+                // What is there already can be searched as it is, also where nothing can be written.
+                let some = store.collection(&name).await?.is_some_and(|info| info.passages > 0);
+                if cancel.is_cancelled() || !some {
+                    return Err(error.into());
+                }
+                output.notice(&format!("note: the handbook was not brought up to date: {error}"));
+            }
         }
         match store.collection(&name).await? {
             Some(info) if info.passages > 0 => Ok((info, embedder)),
@@ -104,23 +114,25 @@ impl Wiring {
         Ok(store.collection(CollectionInfo::HANDBOOK).await?.is_none_or(|info| info.passages == 0))
     }
 
-    /// Gets and loads the embedding model.
+    /// Gets and loads the embedding model; `retry` as in [`Artifacts`].
     pub async fn embedder(
         &self,
+        retry: bool,
         progress: Arc<Progress>,
         cancel: CancellationToken,
     ) -> anyhow::Result<Arc<dyn Embedder>> {
-        prepare_model(self.config.clone(), self.paths.clone(), progress, cancel).await
+        prepare_model(self.config.clone(), self.paths.clone(), retry, progress, cancel).await
     }
 
     /// The embedding model, or `None` with a notice of what was tried: keyword search works without.
     pub async fn embedder_or_notice(
         &self,
+        retry: bool,
         progress: &Arc<Progress>,
         output: &Output,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Option<Arc<dyn Embedder>>> {
-        match self.embedder(Arc::clone(progress), cancel.clone()).await {
+        match self.embedder(retry, Arc::clone(progress), cancel.clone()).await {
             Ok(embedder) => Ok(Some(embedder)),
             Err(error) if cancel.is_cancelled() => Err(error),
             // A name that the catalogue does not have is a mistake to mend, not a missing network.
@@ -147,10 +159,11 @@ impl Wiring {
 pub async fn prepare_model(
     config: Config,
     paths: Paths,
+    retry: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
 ) -> anyhow::Result<Arc<dyn Embedder>> {
-    let artifacts = artifacts(&config, &paths);
+    let artifacts = Artifacts { retry, ..artifacts(&config, &paths) };
     let spec = model_spec(&config)?;
     let runtime = artifacts.onnx_runtime(&progress, &cancel).await?;
     let files = artifacts.embedding_model(&spec, &progress, &cancel).await?;

@@ -65,8 +65,8 @@ pub enum ConfigError {
     Read { path: String, reason: io::Error, hint: &'static str },
     #[error("{path}:{line}:{column}: {message}")]
     Parse { path: String, line: usize, column: usize, message: String },
-    #[error("{path}: {key}: {message}")]
-    Value { path: String, key: &'static str, message: String },
+    #[error("{path}:{line}:{column}: {key}: {message}")]
+    Value { path: String, line: usize, column: usize, key: &'static str, message: String },
     #[error("no home folder was found; hint: set ASKDOCS_HOME to a folder of your choice")]
     NoHome,
 }
@@ -97,10 +97,10 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &str) -> Result<Self, ConfigError> {
-        RawConfig::parse(text, path)?.validate().map_err(|(key, message)| ConfigError::Value {
-            path: path.to_owned(),
-            key,
-            message: crate::text::one_line(&message),
+        RawConfig::parse(text, path)?.validate().map_err(|(key, message)| {
+            let (line, column) = raw::line_and_column(text, raw::offset(text, key));
+            let message = crate::text::one_line(&message);
+            ConfigError::Value { path: path.to_owned(), line, column, key, message }
         })
     }
 }
@@ -243,12 +243,23 @@ mod tests {
             ("[serach]\n", "askdocs.toml:1:2: unknown key `serach`; did you mean `search`?"),
             ("[search]\nk = \"five\"\n", "askdocs.toml:2:5: "),
             ("[search\n", "askdocs.toml:1:"),
-            ("[search]\nk = 0\n", "askdocs.toml: search.k: 0 is not in 1 to 1000"),
-            ("[search]\ndense_weight = 2.0\nfusion = \"rrf\"", "search.dense_weight: 2 is not in 0 to 1"),
-            ("[search]\nmode = \"vector\"\n", "search.mode: no such mode: \"vector\"; use hybrid, dense or keyword"),
-            ("[llm]\nprovider = \"leptn\"\n", "llm.provider: no such provider: \"leptn\"; did you mean \"lepton\"?"),
-            ("[llm]\nprovider = \"custom\"\n", "llm.base_url: provider \"custom\" needs it"),
-            ("[llm]\nuser_prompt = \"{question}\"\n", "llm.user_prompt: it must contain {context}"),
+            ("[search]\nk = 0\n", "askdocs.toml:2:1: search.k: 0 is not in 1 to 1000"),
+            (
+                "[search]\ndense_weight = 2.0\nfusion = \"rrf\"",
+                "askdocs.toml:2:1: search.dense_weight: 2 is not in 0 to 1",
+            ),
+            (
+                "[search]\nmode = \"vector\"\n",
+                "askdocs.toml:2:1: search.mode: no such mode: \"vector\"; use hybrid, dense or keyword",
+            ),
+            (
+                "[llm]\nprovider = \"leptn\"\n",
+                "askdocs.toml:2:1: llm.provider: no such provider: \"leptn\"; did you mean \"lepton\"?",
+            ),
+            ("[llm]\nprovider = \"custom\"\n", "askdocs.toml:1:2: llm.base_url: provider \"custom\" needs it"),
+            ("search.mode = \"dense\"\n  search . \"k\" = 0\n", "askdocs.toml:2:12: search.k: 0 is"),
+            ("embed = { pooling = \"max\" }\n", "askdocs.toml:1:11: embed.pooling: no such pooling"),
+            ("[llm]\nuser_prompt = \"{question}\"\n", "askdocs.toml:2:1: llm.user_prompt: it must contain {context}"),
         ];
         for (text, expected) in cases {
             let error = error(text);

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use toml::de::DeTable;
 
 use super::ConfigError;
 
@@ -88,17 +89,33 @@ impl RawConfig {
     /// With line and column; the offending line itself is not repeated, since it may hold a secret.
     pub fn parse(text: &str, path: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start.min(text.len()));
-            let before = text.get(..offset).unwrap_or("");
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-            ConfigError::Parse {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before.get(line_start..).map_or(0, |s| s.chars().count()) + 1,
-                message: crate::text::one_line(&explain(error.message())),
-            }
+            let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
+            let message = crate::text::one_line(&explain(error.message()));
+            ConfigError::Parse { path: path.to_owned(), line, column, message }
         })
     }
+}
+
+/// Line and column of a byte, both from 1; the column in characters.
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or("");
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).map_or(0, |s| s.chars().count()) + 1;
+    (before.matches('\n').count() + 1, column)
+}
+
+/// Where a key such as `search.k` is written: its byte in the text, or that of the table where it should be.
+pub fn offset(text: &str, key: &str) -> usize {
+    let Ok(document) = DeTable::parse(text) else { return 0 };
+    let (mut table, mut offset) = (Some(document.get_ref()), 0);
+    for part in key.split('.') {
+        let Some((name, value)) = table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == part)) else {
+            break;
+        };
+        offset = name.span().start;
+        table = value.get_ref().as_table();
+    }
+    offset
 }
 
 /// Rewords the parser's message about an unknown key and adds the nearest known one.

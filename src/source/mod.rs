@@ -31,7 +31,7 @@ pub use chunk::chunk;
 pub use error::SourceError;
 use filter::{Filter, Verdict};
 use place::Place;
-pub use place::check;
+pub use place::{check, shown_location};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Chunker, Progress, Skip, SourceSpec, Stage};

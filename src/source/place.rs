@@ -103,6 +103,14 @@ pub(super) fn shown(url: &Url) -> String {
     url.into()
 }
 
+/// A source's location as it may be shown to a person: what a URL asks for stands as `?…`, since it can hold a key.
+pub fn shown_location(location: &str) -> String {
+    match Place::parse(location) {
+        Ok(Place::Url(url)) if url.query().is_some() => format!("{}?…", shown(&url)),
+        Ok(Place::Handbook | Place::Path(_) | Place::Url(_)) | Err(_) => location.to_owned(),
+    }
+}
+
 /// What a document of this URL is called: the last part of its path, or else the host.
 pub(super) fn file_name(url: &Url) -> String {
     let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));

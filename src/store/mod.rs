@@ -36,6 +36,11 @@ pub trait VectorStore: Send + Sync {
     /// All collections by name.
     async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError>;
 
+    /// The collections that [`VectorStore::collections`] leaves out since they can't be read, each with the reason.
+    async fn unreadable(&self) -> Result<Vec<(String, StoreError)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// `None` when there is no such collection.
     async fn collection(&self, name: &str) -> Result<Option<CollectionInfo>, StoreError>;
 

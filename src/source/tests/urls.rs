@@ -43,6 +43,10 @@ async fn answer(mut stream: TcpStream) {
         "/doctype.md" => with("text/plain", b"\n<!DOCTYPE html><p>hello"),
         "/there" => b"HTTP/1.1 302 Found\r\nlocation: /docs.zip\r\ncontent-length: 0\r\n\r\n".to_vec(),
         "/round" => b"HTTP/1.1 302 Found\r\nlocation: /round\r\ncontent-length: 0\r\n\r\n".to_vec(),
+        "/away" => {
+            let to = path.split_once('?').unwrap().1;
+            format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+        }
         "/missing.md" => b"HTTP/1.1 404 Not Found\r\n\r\nno such\x1b[31m page,\n try  home".to_vec(),
         "/declared" => b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\n".to_vec(),
         "/endless" => {
@@ -82,6 +86,30 @@ async fn documents_and_archives_come_over_http() {
         let bytes = progress.snapshot();
         assert!(bytes.bytes_done > 0 && bytes.bytes_done == bytes.bytes_total, "{path}: {bytes:?}");
     }
+}
+
+#[tokio::test]
+async fn where_a_url_redirects_to_does_not_learn_its_query() {
+    let server = serve().await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = format!("http://{}/raw", elsewhere.local_addr().unwrap());
+    let heard = async {
+        let mut stream = elsewhere.accept().await.unwrap().0;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nplain")
+            .await
+            .unwrap();
+        String::from_utf8(head).unwrap().to_lowercase()
+    };
+    let location = format!("{server}/away?{to}?key=hunter2");
+    let (head, seen) = tokio::join!(heard, see(&location, &[], small()));
+    assert!(head.starts_with("get /raw"), "{head}");
+    assert!(!head.contains("referer"), "{head}");
+    assert_eq!(seen.unwrap().names(), ["away"]);
 }
 
 #[tokio::test]

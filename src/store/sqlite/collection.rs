@@ -131,7 +131,7 @@ impl Collection {
 
     fn open_writer(&self, make: bool) -> Result<Option<Open>, Fault> {
         if make {
-            fs::create_dir_all(&self.folder)?;
+            crate::folder::make_private(&self.folder)?;
             let clash = names(&self.folder)?.into_iter().find(|name| name.eq_ignore_ascii_case(&self.name));
             if let Some(other) = clash.filter(|other| *other != self.name) {
                 let reason = format!(

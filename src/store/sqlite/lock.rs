@@ -1,7 +1,7 @@
 //! A collection's write lock: one writer at a time, among the tasks of this process and among all processes.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     process,
@@ -89,7 +89,7 @@ enum Attempt {
 
 fn try_lock(path: &Path) -> io::Result<Attempt> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        crate::folder::make_private(folder)?;
     }
     loop {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;

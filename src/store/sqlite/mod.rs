@@ -80,6 +80,12 @@ impl SqliteStore {
         StoreError::NoCollection { name: name.to_owned(), store: format!("the folder {}", self.folder.display()) }
     }
 
+    /// Every collection that has a file.
+    async fn names(&self) -> Result<Vec<String>, StoreError> {
+        let folder = self.folder.clone();
+        blocking("list the collections in", &self.folder, move || Ok(collection::names(&folder)?)).await
+    }
+
     /// Reads one state of a collection; `None` where there is no such collection.
     async fn read_if_there<T: Send + 'static>(
         &self,
@@ -146,10 +152,8 @@ impl VectorStore for SqliteStore {
     }
 
     async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError> {
-        let folder = self.folder.clone();
-        let names = blocking("list the collections in", &self.folder, move || Ok(collection::names(&folder)?)).await?;
         let mut infos = Vec::new();
-        for name in names {
+        for name in self.names().await? {
             match self.collection(&name).await {
                 Ok(info) => infos.extend(info),
                 // One bad file must not hide the others; asked for by name it says what is wrong.
@@ -157,6 +161,16 @@ impl VectorStore for SqliteStore {
             }
         }
         Ok(infos)
+    }
+
+    async fn unreadable(&self) -> Result<Vec<(String, StoreError)>, StoreError> {
+        let mut unreadable = Vec::new();
+        for name in self.names().await? {
+            if let Err(error) = self.collection(&name).await {
+                unreadable.push((name, error));
+            }
+        }
+        Ok(unreadable)
     }
 
     async fn collection(&self, name: &str) -> Result<Option<CollectionInfo>, StoreError> {
