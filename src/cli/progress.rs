@@ -145,6 +145,8 @@ mod tests {
                 chunks_done,
                 documents_done: chunks_done,
                 documents_total: 4,
+                documents_read: 4,
+                chunks_total: 4,
                 ..ProgressSnapshot::default()
             };
             describe(&snapshot, pace.elapsed(&snapshot, start + Duration::from_secs(seconds)))

@@ -83,14 +83,16 @@ pub async fn ingest(
                 let nothing = scan.entries.is_empty() && scan.skipped.is_empty();
                 if nothing && !wanted.may_be_missing && !plan.knows(&wanted.spec) {
                     return Err(RagError::NothingFound {
-                        location: wanted.spec.location.clone(),
+                        location: source::shown_location(&wanted.spec.location),
                         globs: wanted.spec.globs.clone(),
                         ignored: scan.ignored,
                     });
                 }
                 plan.add(&wanted.spec, scan);
             }
-            Err(error) if wanted.may_be_missing => progress.skip(wanted.spec.location.clone(), error.to_string()),
+            Err(error) if wanted.may_be_missing => {
+                progress.skip(source::shown_location(&wanted.spec.location), error.to_string())
+            }
             Err(error) => return Err(error.into()),
         }
     }
