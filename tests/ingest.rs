@@ -75,9 +75,10 @@ fn a_collection_of_another_model_is_refused_until_it_is_embedded_anew() {
         "config.toml",
         format!("[embed]\nmodel = {:?}\npooling = \"cls\"\nmax_tokens = 128\n", folder.to_str().unwrap()),
     );
-    for command in [&["search", "cats"][..], &["ask", "cats"], &["ingest"]] {
-        let ran = home.run(command);
+    for command in [&["search", "cats"][..], &["ask", "cats"], &["ingest"], &["doctor"]] {
+        let mut ran = home.run(command);
         assert_eq!(ran.code, Some(1), "{ran:?}");
+        ran.err.push_str(&ran.out);
         assert!(
             ran.err.contains("all-minilm-l6-v2") && ran.err.contains("own-model") && ran.err.contains("ingest --force"),
             "{ran:?}"

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     chat::Probe,
     config::{Config, Paths},
-    domain::Progress,
+    domain::{CollectionInfo, Progress},
+    store::StoreError,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -105,13 +106,15 @@ async fn look(args: &Args) -> Vec<Check> {
         State::Ok,
         format!("data {}, cache {}", paths.data.display(), paths.cache.display()),
     ));
-    checks.extend(store(&wiring).await);
-    checks.push(model(&wiring.config, &paths).await);
+    let (of_store, collection) = store(&wiring).await;
+    checks.extend(of_store);
+    checks.push(model(&wiring.config, &paths, collection.as_ref()).await);
     checks.push(chat(&wiring).await);
     checks
 }
 
-async fn store(wiring: &Wiring) -> Vec<Check> {
+/// Also gives the collection that would be used.
+async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
     let listed = async {
         let store = wiring.store()?;
         let all = store.collections().await?;
@@ -122,8 +125,9 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
     };
     let (described, all, unreadable, name) = match listed.await {
         Ok(listed) => listed,
-        Err(error) => return vec![Check::failed("store", &error)],
+        Err(error) => return (vec![Check::failed("store", &error)], None),
     };
+    let used = name.as_ref().and_then(|name| all.iter().find(|info| info.name == *name)).cloned();
     let names: Vec<&str> = all.iter().map(|info| info.name.as_str()).collect();
     let found = if names.is_empty() { "no collections yet".to_owned() } else { names.join(", ") };
     let is_bad = |name: &String| unreadable.iter().any(|(bad, _)| bad == name);
@@ -142,10 +146,11 @@ async fn store(wiring: &Wiring) -> Vec<Check> {
     let mut checks = vec![Check::new("store", State::Ok, format!("{described}: {found}"))];
     checks.extend(unreadable.into_iter().map(|(_, error)| Check::failed("collection", &error.into())));
     checks.extend(collection);
-    checks
+    (checks, used)
 }
 
-async fn model(config: &Config, paths: &Paths) -> Check {
+/// Loads the model, and holds it against the collection that would be searched with it.
+async fn model(config: &Config, paths: &Paths, collection: Option<&CollectionInfo>) -> Check {
     let missing = match wire::model_spec(config) {
         Ok(spec) => wire::artifacts(config, paths).missing(&spec),
         Err(error) => return Check::failed("model", &error),
@@ -158,7 +163,16 @@ async fn model(config: &Config, paths: &Paths) -> Check {
     let offline = CancellationToken::new();
     offline.cancel();
     match wire::prepare_model(config.clone(), paths.clone(), true, Progress::default().into(), offline).await {
-        Ok(embedder) => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
+        Ok(embedder) => {
+            let held = collection.and_then(|info| Some((info, info.fingerprint.as_ref()?)));
+            match held.map(|(info, held)| (info, held.check(embedder.fingerprint()))) {
+                Some((info, Err(mismatch))) => {
+                    let error = StoreError::WrongModel { collection: info.name.clone(), mismatch };
+                    Check::failed("model", &error.into())
+                }
+                Some((_, Ok(()))) | None => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
+            }
+        }
         Err(error) => Check::failed("model", &error),
     }
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Outcome,
+    Outcome, UsageError,
     args::{Retrieval as Options, SearchOptions},
     output::{Output, columns, excerpt},
     wire::Wiring,
@@ -19,6 +19,9 @@ pub async fn run(
     output: &Output,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Outcome> {
+    if options.query.trim().is_empty() {
+        return Err(UsageError("the query is empty; hint: askdocs search 'some words'".into()).into());
+    }
     let settings = settings(wiring, &options.retrieval);
     let search = async {
         let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;

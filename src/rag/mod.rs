@@ -10,6 +10,7 @@ mod extractive;
 mod fuse;
 mod handbook;
 mod ingest;
+mod plan;
 mod prompt;
 mod retrieve;
 
