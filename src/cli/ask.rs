@@ -93,7 +93,7 @@ pub async fn run(
     } else {
         output.notice("");
         if model.is_none() {
-            output.warn(&format!("({EXTRACTIVE_LABEL})"));
+            output.warn(EXTRACTIVE_LABEL);
         }
         for passage in &retrieval.passages {
             output.notice(&format!("[{}] {}", passage.rank, one_line(&passage.chunk.place())));
