@@ -14,10 +14,11 @@ use std::{
 };
 
 use askdocs::{
-    domain::{Indexed, Metric, Secret},
+    artifacts::Artifacts,
+    domain::{Indexed, Metric, Progress, Secret},
     store::{
         MilvusStore, StoreError, VectorStore,
-        milvus::{MilvusEndpoint, MilvusOptions},
+        milvus::{LiteProgram, MilvusEndpoint, MilvusOptions},
     },
 };
 use conformance::{DIM, document, fingerprint, operation};
@@ -28,6 +29,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 fn options(endpoint: MilvusEndpoint, local: &Path) -> MilvusOptions {
     let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -51,6 +53,26 @@ fn server(local: &Path) -> Option<MilvusStore> {
         return None;
     };
     Some(MilvusStore::new(options(MilvusEndpoint::Server { uri }, local)).unwrap())
+}
+
+/// Gets Milvus Lite as the program does, once, into the cache that all tests share.
+fn program() -> LiteProgram {
+    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cache");
+    let cache = std::env::var_os("ASKDOCS_TEST_CACHE").map_or_else(here, PathBuf::from);
+    Arc::new(move || {
+        let cache = cache.clone();
+        async move {
+            let artifacts = Artifacts::from_env(cache);
+            let got = artifacts.milvus_lite(&Progress::default(), &CancellationToken::new()).await;
+            got.map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
+}
+
+fn lite(file: &Path, local: &Path) -> MilvusStore {
+    let endpoint = MilvusEndpoint::Lite { file: file.to_owned(), program: program() };
+    MilvusStore::new(MilvusOptions { token: None, ..options(endpoint, local) }).unwrap()
 }
 
 /// Random operation sequences, the same every time.
@@ -77,4 +99,14 @@ async fn a_server_does_what_every_engine_must() {
     conformance::check_contract(&store).await;
     conformance::check_hostile_queries(&store).await;
     conforms(&[&store], 3, &[Metric::Ip, Metric::L2, Metric::Cosine]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn milvus_lite_does_what_every_engine_must() {
+    let folder = TempDir::new().unwrap();
+    let store = lite(&folder.path().join("demo.db"), &folder.path().join("local"));
+    conformance::check_contract(&store).await;
+    conformance::check_hostile_queries(&store).await;
+    conforms(&[&store], 6, &[Metric::Ip, Metric::L2, Metric::Cosine]).await;
 }

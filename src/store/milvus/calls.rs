@@ -175,6 +175,23 @@ impl Calls {
 
     /// Every collection's name.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        if self.is_lite() {
+            for attempt in 0..2 {
+                self.connection.client().await?;
+                match self.connection.lite_names().await {
+                    Some(Ok(names)) => return Ok(names),
+                    Some(Err(_)) if attempt == 0 && self.connection.lite_ended().await.is_some() => {}
+                    Some(Err(reason)) => {
+                        return Err(StoreError::Failed {
+                            action: "list the collections of",
+                            place: self.place(),
+                            reason,
+                        });
+                    }
+                    None => break,
+                }
+            }
+        }
         let request = self.valid(ListCollectionsRequest::builder().build())?;
         let listed = self.run("list the collections of", "", |client| {
             let request = request.clone();

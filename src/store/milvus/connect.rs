@@ -21,6 +21,8 @@ pub struct Connection {
 
 struct Live {
     client: ClientV2,
+    /// Milvus Lite names its collections without their numbers, which the newer client refuses to read.
+    names: Option<milvus::client::Client>,
     lite: Option<LiteServer>,
 }
 
@@ -45,24 +47,32 @@ impl Connection {
     /// The client, connected. Starts Milvus Lite when it is not running (any more).
     pub async fn client(&self) -> Result<ClientV2, StoreError> {
         let mut live = self.live.lock().await;
-        if let Some(Live { client, lite }) = live.as_ref()
+        if let Some(Live { client, lite, .. }) = live.as_ref()
             && lite.as_ref().is_none_or(|lite| lite.ended().is_none())
         {
             return Ok(client.clone());
         }
         *live = None;
         let connected = match &self.options.endpoint {
-            MilvusEndpoint::Server { uri } => Live { client: self.connect(uri).await?, lite: None },
+            MilvusEndpoint::Server { uri } => Live { client: self.connect(uri).await?, names: None, lite: None },
             MilvusEndpoint::Lite { file, program } => {
                 let program = program().await.map_err(|reason| self.unreachable(reason))?;
                 let lite = LiteServer::start(file, &program, self.options.connect_timeout)
                     .await
                     .map_err(|error| self.unreachable(error.to_string()))?;
                 let client = self.connect(&lite.uri()).await?;
-                Live { client, lite: Some(lite) }
+                let names = milvus::client::ClientBuilder::new(lite.uri()).timeout(self.options.call_timeout);
+                let names = names.build().await.map_err(|error| self.unreachable(error.to_string()))?;
+                Live { client, names: Some(names), lite: Some(lite) }
             }
         };
         Ok(live.insert(connected).client.clone())
+    }
+
+    /// The names of the collections of a Milvus Lite; `None` where there is another Milvus.
+    pub async fn lite_names(&self) -> Option<Result<Vec<String>, String>> {
+        let client = self.live.lock().await.as_ref()?.names.clone()?;
+        Some(client.list_collections().await.map_err(|error| crate::text::one_line(&error.to_string())))
     }
 
     /// Whether the Milvus Lite behind it has ended by itself: how, in words.

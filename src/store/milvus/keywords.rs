@@ -15,6 +15,7 @@ use std::{
 
 use milvus::v2::prelude::ConsistencyLevel;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{
@@ -49,6 +50,15 @@ struct Mark {
     written: i64,
 }
 
+/// What the index of a collection is called: its name, where the embedded engine knows such names.
+fn key(name: &str) -> String {
+    if name.len() <= 60 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return name.to_owned();
+    }
+    let digest = Sha256::digest(name);
+    digest.iter().take(16).fold("long.".to_owned(), |key, byte| format!("{key}{byte:02x}"))
+}
+
 fn local(record: &DocumentRecord) -> DocumentRecord {
     DocumentRecord { embedded: false, ..record.clone() }
 }
@@ -68,30 +78,30 @@ impl Keywords {
     }
 
     pub async fn lock(&self, name: &str, patience: Duration) -> Result<WriteGuard, StoreError> {
-        self.store.lock_for_writing(name, patience).await
+        self.store.lock_for_writing(&key(name), patience).await
     }
 
     pub async fn replace(&self, name: &str, documents: &[Indexed]) -> Result<(), StoreError> {
-        self.store.ensure_collection(name, None).await?;
-        self.store.replace_documents(name, without_vectors(documents)).await
+        self.store.ensure_collection(&key(name), None).await?;
+        self.store.replace_documents(&key(name), without_vectors(documents)).await
     }
 
     pub async fn touch(&self, name: &str, document: &DocumentRecord) -> Result<(), StoreError> {
-        match self.store.touch_document(name, &local(document)).await {
+        match self.store.touch_document(&key(name), &local(document)).await {
             Err(StoreError::NoCollection { .. }) => Ok(()),
             done => done,
         }
     }
 
     pub async fn remove(&self, name: &str, names: &[String]) -> Result<(), StoreError> {
-        match self.store.remove_documents(name, names).await {
+        match self.store.remove_documents(&key(name), names).await {
             Err(StoreError::NoCollection { .. }) => Ok(()),
             done => done,
         }
     }
 
     pub async fn drop(&self, name: &str) -> Result<(), StoreError> {
-        self.store.drop_collection(name).await?;
+        self.store.drop_collection(&key(name)).await?;
         self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         match fs::remove_file(self.mark_file(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(name, &error)),
@@ -100,28 +110,28 @@ impl Keywords {
     }
 
     pub async fn search(&self, name: &str, query: &str, limit: usize) -> Result<Vec<Hit>, StoreError> {
-        match self.store.search_keyword(name, query, limit).await {
+        match self.store.search_keyword(&key(name), query, limit).await {
             Err(StoreError::NoCollection { .. }) => Ok(Vec::new()),
             found => found,
         }
     }
 
     pub async fn browse(&self, name: &str, offset: u64, limit: usize) -> Result<Vec<Chunk>, StoreError> {
-        match self.store.browse(name, offset, limit).await {
+        match self.store.browse(&key(name), offset, limit).await {
             Err(StoreError::NoCollection { .. }) => Ok(Vec::new()),
             found => found,
         }
     }
 
     pub async fn get(&self, name: &str, ids: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
-        match self.store.get(name, ids).await {
+        match self.store.get(&key(name), ids).await {
             Err(StoreError::NoCollection { .. }) => Ok(Vec::new()),
             found => found,
         }
     }
 
     fn mark_file(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.mark"))
+        self.folder.join(format!("{}.mark", key(name)))
     }
 
     fn mark(&self, name: &str) -> Option<Mark> {
@@ -169,7 +179,7 @@ impl MilvusStore {
             Kind::Own(_) => self.fetch_changes(name).await?,
             Kind::Foreign(foreign) => {
                 let rows = self.calls.count(name, "", ConsistencyLevel::Strong).await?;
-                let held = self.keywords.store.collection(name).await?.map_or(0, |info| info.passages);
+                let held = self.keywords.store.collection(&key(name)).await?.map_or(0, |info| info.passages);
                 if rows != held && rows <= MOST_FOREIGN_ROWS {
                     self.keywords.drop(name).await?;
                     for document in foreign.everything(&self.calls).await? {
@@ -194,9 +204,9 @@ impl MilvusStore {
             mark = Mark { collection, written: 0 };
         }
         let index = &self.keywords.store;
-        index.ensure_collection(name, None).await?;
+        index.ensure_collection(&key(name), None).await?;
         let mut held: HashMap<String, DocumentRecord> =
-            index.documents(name).await?.into_iter().map(|record| (record.name.clone(), record)).collect();
+            index.documents(&key(name)).await?.into_iter().map(|record| (record.name.clone(), record)).collect();
         let begun = write::now();
         let consistency = self.seen(name).consistency();
         let since = format!("{} and written > {}", schema::IS_DOCUMENT, mark.written - CLOCK_SKEW);
@@ -208,7 +218,7 @@ impl MilvusStore {
             let all = self.records(name, schema::IS_DOCUMENT, consistency).await?;
             let there: std::collections::HashSet<&str> = all.iter().map(|record| record.name.as_str()).collect();
             let gone: Vec<String> = held.keys().filter(|name| !there.contains(name.as_str())).cloned().collect();
-            index.remove_documents(name, &gone).await?;
+            index.remove_documents(&key(name), &gone).await?;
             self.fetch(name, &mut held, all).await?;
         }
         self.keywords.set_mark(name, &Mark { collection, written: begun })
@@ -226,7 +236,7 @@ impl MilvusStore {
         for names in stale.chunks(write::DOCUMENTS_AT_ONCE) {
             let documents = self.whole_documents(name, names, false).await?;
             held.extend(documents.iter().map(|document| (document.record.name.clone(), local(&document.record))));
-            self.keywords.store.replace_documents(name, without_vectors(&documents)).await?;
+            self.keywords.store.replace_documents(&key(name), without_vectors(&documents)).await?;
         }
         Ok(())
     }

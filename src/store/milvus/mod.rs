@@ -13,11 +13,13 @@ mod calls;
 mod connect;
 mod foreign;
 mod keywords;
+#[cfg(unix)]
+mod lite;
+#[cfg(not(unix))]
+#[path = "no_lite.rs"]
 mod lite;
 mod options;
 mod schema;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::{
