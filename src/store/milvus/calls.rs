@@ -91,13 +91,11 @@ impl Calls {
         let client = self.connection.client().await?;
         let result = call(client).await;
         match result {
-            Err(error) if is_transport(&error) => match self.connection.lite_ended().await {
-                Some(_) => {
-                    self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                    Ok(call(self.connection.client().await?).await)
-                }
-                None => Ok(Err(error)),
-            },
+            Err(error) if self.is_lite() && is_transport(&error) && self.connection.lite_has_ended().await => {
+                tracing::warn!(%error, "Milvus Lite has ended and is started again");
+                self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                Ok(call(self.connection.client().await?).await)
+            }
             result => Ok(result),
         }
     }
@@ -180,7 +178,7 @@ impl Calls {
                 self.connection.client().await?;
                 match self.connection.lite_names().await {
                     Some(Ok(names)) => return Ok(names),
-                    Some(Err(_)) if attempt == 0 && self.connection.lite_ended().await.is_some() => {}
+                    Some(Err(_)) if attempt == 0 && self.connection.lite_has_ended().await => {}
                     Some(Err(reason)) => {
                         return Err(StoreError::Failed {
                             action: "list the collections of",

@@ -1,10 +1,10 @@
 //! The connection: made when it is first needed, with limits on everything, and a Milvus Lite of our own behind it where
 //! the endpoint is a file.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use milvus::v2::prelude::{ClientV2, ConnectConfig, Error, RetryConfig, TelemetryConfig};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::sleep};
 
 use super::{MilvusEndpoint, MilvusOptions, lite::LiteServer};
 use crate::store::StoreError;
@@ -13,6 +13,10 @@ use crate::store::StoreError;
 pub const LITE_VERSION: &str = "2.5.1";
 /// How often a call is tried that the server says may be tried again (the client's default is 75 times).
 const ATTEMPTS: u32 = 3;
+
+/// How often, and how many times, to look whether a Milvus Lite that does not answer has ended.
+const ENDING_POLL: Duration = Duration::from_millis(10);
+const ENDING_POLLS: u32 = 50;
 
 pub struct Connection {
     options: MilvusOptions,
@@ -75,9 +79,19 @@ impl Connection {
         Some(client.list_collections().await.map_err(|error| crate::text::one_line(&error.to_string())))
     }
 
-    /// Whether the Milvus Lite behind it has ended by itself: how, in words.
-    pub async fn lite_ended(&self) -> Option<String> {
-        self.live.lock().await.as_ref()?.lite.as_ref()?.ended()
+    /// Whether the Milvus Lite behind it has ended by itself. Its connections break a moment before its process is gone.
+    pub async fn lite_has_ended(&self) -> bool {
+        for _ in 0..ENDING_POLLS {
+            match self.live.lock().await.as_ref().map(|live| live.lite.as_ref().map(LiteServer::ended)) {
+                Some(Some(None)) => {}
+                Some(Some(Some(_))) => return true,
+                Some(None) => return false,
+                // Another task is connecting anew already.
+                None => return self.is_lite(),
+            }
+            sleep(ENDING_POLL).await;
+        }
+        false
     }
 
     async fn connect(&self, uri: &str) -> Result<ClientV2, StoreError> {

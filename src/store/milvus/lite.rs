@@ -30,13 +30,13 @@ const LONGEST_SOCKET_PATH: usize = 100;
 
 /// Runs `$1/milvus` on the file `$2` with the socket and its log in the folder `$3`, holding the lock `$4` as its output.
 /// Neither Ctrl-C nor a closed terminal may end it before its server. `read` returns when the pipe has no writer any
-/// more. Removing the lock's file while it is held is safe, since whoever waits for it looks whether it is still there.
+/// more. The server is killed, not asked: it ignores the same signals, and what it has acknowledged is on disk. Removing the lock's file while it is held is safe, since whoever waits for it looks whether it is still there.
 const SUPERVISOR: &str = r#"
 trap '' INT HUP TERM
 exec 4<&0 </dev/null
 LD_LIBRARY_PATH="$1" DYLD_LIBRARY_PATH="$1" "$1/milvus" "$2" "unix:$3/s" ERROR 3>&1 >"$3/log" 2>&1 4<&- &
 server=$!
-{ read -r _ <&4; kill -TERM $server; sleep 1; kill -KILL $server; } 3>&- >/dev/null 2>&1 &
+{ read -r _ <&4; kill -KILL $server; } >/dev/null 2>&1 &
 watcher=$!
 wait $server
 kill -KILL $watcher 2>/dev/null
