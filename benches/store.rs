@@ -10,7 +10,7 @@ use std::{
 };
 
 use askdocs::{
-    domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, Metric, Pooling, Vector},
+    domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, Indexed, Metric, Pooling, Vector},
     store::{SqliteStore, StoreError, VectorStore},
 };
 
@@ -41,9 +41,9 @@ async fn main() -> Outcome<()> {
         started.elapsed().as_secs_f64()
     );
     let queries: Vec<Vector> = (0..QUERIES).map(|_| world.vector()).collect();
-    time("first dense search, quantising all", store.search_dense("large", &queries[0], 5)).await?;
+    time("first dense search, quantising all", store.search_dense("large", None, &queries[0], 5)).await?;
     let fresh = SqliteStore::open(folder.path())?;
-    time("first dense search, side file there", fresh.search_dense("large", &queries[0], 5)).await?;
+    time("first dense search, side file there", fresh.search_dense("large", None, &queries[0], 5)).await?;
 
     let bytes: Vec<u8> = (0..chunks * DIM).map(|index| index as u8).collect();
     let threads = std::thread::available_parallelism()?.get().min(4);
@@ -53,7 +53,7 @@ async fn main() -> Outcome<()> {
         for query in &queries {
             memory.push(read_all(&bytes, threads));
             let started = Instant::now();
-            black_box(store.search_dense("large", query, limit).await?);
+            black_box(store.search_dense("large", None, query, limit).await?);
             dense.push(started.elapsed());
         }
         let (dense, memory) = (median(dense), median(memory));
@@ -81,8 +81,8 @@ async fn main() -> Outcome<()> {
         );
     }
     let (record, chunk_rows, vectors) = world.document(chunks, CHUNKS_PER_DOCUMENT);
-    store.replace_document("large", &record, &chunk_rows, Some(&vectors)).await?;
-    time("dense search after one more document", store.search_dense("large", &queries[0], 5)).await?;
+    store.replace_documents("large", vec![Indexed { record, chunks: chunk_rows, vectors: Some(vectors) }]).await?;
+    time("dense search after one more document", store.search_dense("large", None, &queries[0], 5)).await?;
     let info = store.collection("large").await?.ok_or("no collection")?;
     println!("on disk     {:>9.0} MB", info.bytes.unwrap_or(0) as f64 / 1e6);
     Ok(())
@@ -107,7 +107,7 @@ async fn small(folder: &Path, world: &mut World) -> Outcome<()> {
     let (mut dense, mut keyword) = (Vec::new(), Vec::new());
     for _ in 0..QUERIES {
         let started = Instant::now();
-        black_box(store.search_dense("small", &vector, CANDIDATES).await?);
+        black_box(store.search_dense("small", None, &vector, CANDIDATES).await?);
         dense.push(started.elapsed());
         let started = Instant::now();
         black_box(store.search_keyword("small", &query, CANDIDATES).await?);
@@ -137,10 +137,10 @@ async fn fill(store: &SqliteStore, name: &str, chunks: usize, world: &mut World)
     let (mut elapsed, mut done) = (Duration::ZERO, 0);
     while done < chunks {
         let (record, rows, vectors) = world.document(done, CHUNKS_PER_DOCUMENT.min(chunks - done));
-        let started = Instant::now();
-        store.replace_document(name, &record, &rows, Some(&vectors)).await?;
-        elapsed += started.elapsed();
         done += rows.len();
+        let started = Instant::now();
+        store.replace_documents(name, vec![Indexed { record, chunks: rows, vectors: Some(vectors) }]).await?;
+        elapsed += started.elapsed();
     }
     Ok(elapsed)
 }

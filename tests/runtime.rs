@@ -15,13 +15,13 @@ use askdocs::{
     app::State,
     chat::{ChatError, ChatModel, Delta, Probe},
     domain::{
-        Chunk, ChunkId, Chunker, CollectionInfo, DocumentRecord, Fingerprint, FinishReason, Hit, Message, Metric,
-        Pooling, SearchSettings, SourceSpec, Vector,
+        Chunk, ChunkId, Chunker, CollectionInfo, DocumentRecord, Fingerprint, FinishReason, Hit, Indexed, Message,
+        Metric, Pooling, SearchSettings, SourceSpec, Vector,
     },
     embed::{EmbedError, Embedder, Role},
     rag::Templates,
     runtime::{Host, Opened, Setup, run},
-    store::{Capabilities, StoreError, VectorStore, WriteGuard},
+    store::{Capabilities, Health, KeywordIndex, StoreError, VectorStore, WriteGuard},
     ui::Theme,
 };
 use async_trait::async_trait;
@@ -62,16 +62,8 @@ struct FakeStore {
 impl FakeStore {
     fn new(passages: u64, sources: Vec<SourceSpec>) -> Arc<Self> {
         let fingerprint = (passages > 0).then(fingerprint);
-        let info = CollectionInfo {
-            name: "notes".to_owned(),
-            documents: passages,
-            passages,
-            without_vectors: 0,
-            fingerprint,
-            metric: Metric::Ip,
-            bytes: None,
-            sources,
-        };
+        let info =
+            CollectionInfo { documents: passages, passages, fingerprint, sources, ..CollectionInfo::empty("notes") };
         Arc::new(Self { info, begun: AtomicUsize::new(0), written: AtomicUsize::new(0) })
     }
 }
@@ -92,10 +84,13 @@ fn chunk() -> Chunk {
 #[async_trait]
 impl VectorStore for FakeStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { atomic_replace: true, keyword_search: true }
+        Capabilities { atomic_replace: true, keywords: KeywordIndex::Engine, needs_vectors: false }
     }
     fn describe(&self) -> String {
         "fake".to_owned()
+    }
+    async fn check(&self) -> Result<Health, StoreError> {
+        Ok(Health { version: "fake".to_owned(), latency: Duration::ZERO })
     }
     async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError> {
         Ok(vec![self.info.clone()])
@@ -121,17 +116,17 @@ impl VectorStore for FakeStore {
     async fn documents(&self, _: &str) -> Result<Vec<DocumentRecord>, StoreError> {
         Ok(Vec::new())
     }
-    async fn replace_document(
-        &self,
-        _: &str,
-        _: &DocumentRecord,
-        _: &[Chunk],
-        _: Option<&[Vector]>,
-    ) -> Result<(), StoreError> {
+    async fn replace_documents(&self, _: &str, _: Vec<Indexed>) -> Result<(), StoreError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         sleep(SLOW_WRITE).await;
         self.written.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+    async fn read_documents(&self, _: &str, _: &[String]) -> Result<Vec<Indexed>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn browse(&self, _: &str, _: u64, _: usize) -> Result<Vec<Chunk>, StoreError> {
+        Ok(vec![chunk()])
     }
     async fn touch_document(&self, _: &str, _: &DocumentRecord) -> Result<(), StoreError> {
         Ok(())
@@ -139,7 +134,13 @@ impl VectorStore for FakeStore {
     async fn remove_documents(&self, _: &str, _: &[String]) -> Result<(), StoreError> {
         Ok(())
     }
-    async fn search_dense(&self, _: &str, _: &Vector, _: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn search_dense(
+        &self,
+        _: &str,
+        _: Option<&Fingerprint>,
+        _: &Vector,
+        _: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
         Ok(vec![Hit { id: chunk().id, score: 0.5 }])
     }
     async fn search_keyword(&self, _: &str, _: &str, _: usize) -> Result<Vec<Hit>, StoreError> {

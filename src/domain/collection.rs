@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, SourceSpec};
+use super::{Chunk, Metric, SourceSpec, Vector};
 
 /// How the hidden states of a text's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,6 +78,14 @@ pub struct DocumentRecord {
     pub embedded: bool,
 }
 
+/// A document with its chunks and, where there are any, their vectors, one for each chunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Indexed {
+    pub record: DocumentRecord,
+    pub chunks: Vec<Chunk>,
+    pub vectors: Option<Vec<Vector>>,
+}
+
 /// A collection as a list of collections shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CollectionInfo {
@@ -86,9 +94,15 @@ pub struct CollectionInfo {
     pub passages: u64,
     /// Passages that have no vector: indexed while no model was to be had, or not reached yet.
     pub without_vectors: u64,
-    /// What made its vectors; `None` while it has none.
+    /// What made its vectors; `None` while it has none, or when another program made it and did not say.
     pub fingerprint: Option<Fingerprint>,
+    /// Dimension of its vectors; `None` while it has none.
+    pub dim: Option<usize>,
     pub metric: Metric,
+    /// How its vectors are searched, in the engine's words, for example `AUTOINDEX`.
+    pub index: String,
+    /// Made by another program: it can be searched and looked at, and is never written.
+    pub foreign: bool,
     /// Bytes on disk, where the engine can tell.
     pub bytes: Option<u64>,
     /// What it was made from, in the order of addition.
@@ -100,4 +114,21 @@ impl CollectionInfo {
     pub const HANDBOOK: &'static str = "handbook";
     /// The collection that a person's documents go to where none is named.
     pub const DEFAULT: &'static str = "docs";
+
+    /// One that holds nothing yet.
+    pub fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            documents: 0,
+            passages: 0,
+            without_vectors: 0,
+            fingerprint: None,
+            dim: None,
+            metric: Metric::Ip,
+            index: String::new(),
+            foreign: false,
+            bytes: None,
+            sources: Vec::new(),
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod source;
 mod turn;
 
 pub use chunk::{Chunk, ChunkId, Vector};
-pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Pooling};
+pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Indexed, Pooling};
 pub use model::ModelFiles;
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
 pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};

@@ -8,10 +8,10 @@ use super::{
     plan::{Plan, Planned, Task},
 };
 use crate::{
-    domain::{Chunk, DocumentRecord, IngestReport, Progress, SourceSpec, Stage, Vector},
+    domain::{DocumentRecord, Indexed, IngestReport, Progress, SourceSpec, Stage, Vector},
     embed::{Embedder, Role},
     source::{self, Unread},
-    store::VectorStore,
+    store::{StoreError, VectorStore},
 };
 
 /// How long a second ingest of the same collection waits for the first before it gives up.
@@ -20,6 +20,8 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 const GROUP: usize = 64;
 /// Chunks handed to the embedder at once: small, so that progress moves and a cancel is heard soon.
 const BATCH: usize = 16;
+/// Chunks handed to the store at once, where as many are ready.
+const STORED_AT_ONCE: usize = 512;
 /// Documents that may wait between two stages.
 const QUEUE: usize = 32;
 /// Tokens are counted by words where there is no model: English has about this many tokens to a word.
@@ -36,13 +38,6 @@ pub struct IngestJob {
     pub sources: Vec<SourceSpec>,
     /// Index unchanged documents too, and start over when the collection is another model's.
     pub force: bool,
-}
-
-/// A document on its way from its source to the store.
-struct Prepared {
-    record: DocumentRecord,
-    chunks: Vec<Chunk>,
-    vectors: Option<Vec<Vector>>,
 }
 
 /// Makes the collection hold what its sources hold: new and changed documents are indexed, those gone are removed,
@@ -66,6 +61,13 @@ pub async fn ingest(
     let mut report = IngestReport::default();
     let held = store.collection(name).await?;
     let task = Task::new(job, held.as_ref())?;
+
+    if job.embedder.is_none() && store.capabilities().needs_vectors {
+        return Err(StoreError::NeedsVectors { store: store.describe() }.into());
+    }
+    if held.as_ref().is_some_and(|info| info.foreign) {
+        return Err(StoreError::Foreign { collection: name.to_owned() }.into());
+    }
 
     // Everything is looked at before anything is changed: what can't be had leaves the collection as it is.
     progress.set_stage(Stage::Scanning);
@@ -130,8 +132,8 @@ async fn run(
     cancel: &CancellationToken,
     report: &mut IngestReport,
 ) -> Result<Vec<String>, RagError> {
-    let (to_embed, mut prepared) = mpsc::channel::<Prepared>(QUEUE);
-    let (to_store, finished) = mpsc::channel::<Prepared>(QUEUE);
+    let (to_embed, mut prepared) = mpsc::channel::<Indexed>(QUEUE);
+    let (to_store, finished) = mpsc::channel::<Indexed>(QUEUE);
     let (unchanged_to_store, touched) = mpsc::channel::<DocumentRecord>(QUEUE);
     let reader = {
         let (progress, cancel, embedder) = (Arc::clone(progress), cancel.clone(), job.embedder.clone());
@@ -141,7 +143,7 @@ async fn run(
     };
     // Owns its channel ends: the storing side ends when the last sender is gone, the reader when its receiver is.
     let embedding = async move {
-        let mut group: Vec<Prepared> = Vec::new();
+        let mut group: Vec<Indexed> = Vec::new();
         while !cancel.is_cancelled() {
             // Waits only when there is nothing in hand, so that a slow reader never holds back what is ready.
             let next = if group.is_empty() { prepared.recv().await } else { prepared.try_recv().ok() };
@@ -172,7 +174,7 @@ fn read_all(
     embedder: Option<&dyn Embedder>,
     progress: &Progress,
     cancel: &CancellationToken,
-    to_embed: &mpsc::Sender<Prepared>,
+    to_embed: &mpsc::Sender<Indexed>,
     touched: &mpsc::Sender<DocumentRecord>,
 ) -> (u64, u64, Vec<String>) {
     let (mut unchanged, mut unchanged_passages, mut textless) = (0, 0, Vec::new());
@@ -234,7 +236,7 @@ fn read_all(
         let chunks = source::chunk(&new.name, &document.text, &chunker, &count);
         new.passages = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         progress.document_read(chunks.len() as u64);
-        if to_embed.blocking_send(Prepared { record: new, chunks, vectors: None }).is_err() {
+        if to_embed.blocking_send(Indexed { record: new, chunks, vectors: None }).is_err() {
             break;
         }
     }
@@ -245,8 +247,8 @@ fn read_all(
 async fn flush(
     job: &IngestJob,
     progress: &Progress,
-    group: &mut Vec<Prepared>,
-    to_store: &mpsc::Sender<Prepared>,
+    group: &mut Vec<Indexed>,
+    to_store: &mpsc::Sender<Indexed>,
     cancel: &CancellationToken,
 ) -> Result<(), RagError> {
     let mut documents = std::mem::take(group);
@@ -295,7 +297,7 @@ async fn flush(
 /// Commits documents as they come; returns how many documents and passages.
 async fn store_all(
     job: &IngestJob,
-    mut finished: mpsc::Receiver<Prepared>,
+    mut finished: mpsc::Receiver<Indexed>,
     mut touched: mpsc::Receiver<DocumentRecord>,
     progress: &Progress,
     cancel: &CancellationToken,
@@ -305,17 +307,41 @@ async fn store_all(
         tokio::select! {
             Some(record) = touched.recv() => job.store.touch_document(&job.collection, &record).await?,
             document = finished.recv() => {
-                let Some(Prepared { record, chunks, vectors }) = document else { break };
+                let Some(document) = document else { break };
+                // What is ready by now goes along: one call to the store costs more than one document in it.
+                let mut batch = vec![document];
+                let mut chunks = 0;
+                while let Some(document) = batch.last()
+                    && chunks + document.chunks.len() < STORED_AT_ONCE
+                {
+                    chunks += document.chunks.len();
+                    match finished.try_recv() {
+                        Ok(document) => batch.push(document),
+                        Err(_) => break,
+                    }
+                }
                 if cancel.is_cancelled() {
                     continue;
                 }
-                job.store.replace_document(&job.collection, &record, &chunks, vectors.as_deref()).await?;
-                documents += 1;
-                passages += chunks.len() as u64;
-                if vectors.is_none() {
-                    progress.add_chunks_done(chunks.len() as u64);
+                batch.retain(|document| match job.store.check_fit(document) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        progress.skip(document.record.name.clone(), error.to_string());
+                        progress.document_done();
+                        false
+                    }
+                });
+                let counts: Vec<(u64, bool)> =
+                    batch.iter().map(|document| (document.chunks.len() as u64, document.vectors.is_some())).collect();
+                job.store.replace_documents(&job.collection, batch).await?;
+                for (chunks, embedded) in counts {
+                    documents += 1;
+                    passages += chunks;
+                    if !embedded {
+                        progress.add_chunks_done(chunks);
+                    }
+                    progress.document_done();
                 }
-                progress.document_done();
             }
         }
     }

@@ -43,6 +43,10 @@ pub enum RagError {
         "collection {collection:?} has no vectors; hint: `askdocs ingest --collection {collection}` embeds it once a model is there, `--mode keyword` works now"
     )]
     NoVectors { collection: String },
+    #[error(
+        "collection {collection:?} holds {held}-dimensional vectors, {model} gives {given}; hint: set embed.model to the model that made it, `--mode keyword` works now"
+    )]
+    OtherDimension { collection: String, held: usize, model: String, given: usize },
     #[error("collection {collection:?} is empty; hint: `askdocs ingest PATH --collection {collection}` fills it")]
     Empty { collection: String },
     #[error("collection {collection:?} does not know what it was made from; hint: name the files or folders")]

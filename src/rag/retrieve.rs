@@ -50,7 +50,7 @@ pub async fn retrieve(
         let before = Instant::now();
         let vector = embed_query(Arc::clone(embedder), question.to_owned()).await?;
         let embedded = Instant::now();
-        let hits = store.search_dense(name, &vector, limit).await?;
+        let hits = store.search_dense(name, Some(embedder.fingerprint()), &vector, limit).await?;
         Ok::<_, RagError>((hits, Some(embedded - before), Some(embedded.elapsed())))
     };
     let keyword_leg = async {
@@ -122,6 +122,23 @@ fn effective_mode(
             }
             "keyword search only until then"
         }
+        // Another program's collection does not say what made its vectors; all that can be checked is their length.
+        (None, Some(embedder)) if collection.foreign => {
+            let (model, given) = (&embedder.fingerprint().model, embedder.fingerprint().dim);
+            match collection.dim {
+                Some(held) if held != given && wanted == Mode::Dense => {
+                    let collection = collection.name.clone();
+                    return Err(RagError::OtherDimension { collection, held, model: model.clone(), given });
+                }
+                Some(held) if held != given => "its vectors have another length than the model's: keyword search only",
+                Some(_) => {
+                    notices
+                        .push(format!("it does not say which model made its vectors; searched as if it was {model}"));
+                    return Ok(wanted);
+                }
+                None => "it has no vectors that this program can search: keyword search only",
+            }
+        }
         (_, None) if wanted == Mode::Dense => return Err(RagError::NoModel),
         (None, Some(_)) if wanted == Mode::Dense => {
             return Err(RagError::NoVectors { collection: collection.name.clone() });
@@ -182,14 +199,11 @@ mod tests {
     fn the_mode_is_what_the_model_and_the_vectors_allow() {
         let embedder = |sha256| Arc::new(Fixed(fingerprint(sha256))) as Arc<dyn Embedder>;
         let collection = |held: Option<&str>, without_vectors| CollectionInfo {
-            name: "c".into(),
             documents: 10,
             passages: 100,
             without_vectors,
             fingerprint: held.map(fingerprint),
-            metric: Metric::Ip,
-            bytes: None,
-            sources: Vec::new(),
+            ..CollectionInfo::empty("c")
         };
         let mode = |wanted, embedder: Option<&Arc<dyn Embedder>>, collection: &CollectionInfo| {
             let mut notices = Vec::new();

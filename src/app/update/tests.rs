@@ -5,16 +5,7 @@ use crate::{
 };
 
 fn collection(passages: u64) -> CollectionInfo {
-    CollectionInfo {
-        name: "handbook".to_owned(),
-        documents: 1,
-        passages,
-        without_vectors: 0,
-        fingerprint: None,
-        metric: Metric::Ip,
-        bytes: None,
-        sources: Vec::new(),
-    }
+    CollectionInfo { documents: 1, passages, ..CollectionInfo::empty("handbook") }
 }
 
 fn opened(passages: u64) -> Event {

@@ -25,7 +25,7 @@ const IDLE_READERS: usize = 4;
 
 /// A collection, whether its file is there or not.
 pub struct Collection {
-    name: String,
+    pub name: String,
     folder: PathBuf,
     /// The only truth: `<name>.db`.
     pub file: PathBuf,
@@ -180,7 +180,10 @@ impl Collection {
             passages,
             without_vectors,
             metric: fingerprint.as_ref().map_or(Metric::Ip, |fingerprint| fingerprint.metric),
+            dim: fingerprint.as_ref().map(|fingerprint| fingerprint.dim),
             fingerprint,
+            index: "exact scan".to_owned(),
+            foreign: false,
             bytes: Some(bytes),
             sources: rows::sources(conn)?,
         })
@@ -212,11 +215,13 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+const NAME_RULE: &str = "letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first";
+
 /// Whether a collection may be called so; only such names ever become part of a path.
 pub fn check_name(name: &str) -> Result<(), StoreError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let ok = name.len() <= 64 && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if ok { Ok(()) } else { Err(StoreError::BadName { name: name.to_owned() }) }
+    if ok { Ok(()) } else { Err(StoreError::BadName { name: name.to_owned(), rule: NAME_RULE }) }
 }
 
 /// Whether there was a file to remove.

@@ -22,7 +22,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -33,8 +33,8 @@ use self::{
     collection::{Collection, Tuning},
     fault::Fault,
 };
-use super::{Capabilities, StoreError, VectorStore, WriteGuard};
-use crate::domain::{Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, Hit, SourceSpec, Vector};
+use super::{Capabilities, Health, KeywordIndex, StoreError, VectorStore, WriteGuard, check};
+use crate::domain::{Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, Hit, Indexed, SourceSpec, Vector};
 
 /// How long a single write waits for the write lock.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -144,11 +144,17 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl VectorStore for SqliteStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { atomic_replace: true, keyword_search: true }
+        Capabilities { atomic_replace: true, keywords: KeywordIndex::Engine, needs_vectors: false }
     }
 
     fn describe(&self) -> String {
         "embedded".to_owned()
+    }
+
+    async fn check(&self) -> Result<Health, StoreError> {
+        let start = Instant::now();
+        self.names().await?;
+        Ok(Health { version: format!("SQLite {}", rusqlite::version()), latency: start.elapsed() })
     }
 
     async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError> {
@@ -227,16 +233,19 @@ impl VectorStore for SqliteStore {
         self.read(collection, "read", |_, conn| rows::documents(conn)).await
     }
 
-    async fn replace_document(
-        &self,
-        collection: &str,
-        document: &DocumentRecord,
-        chunks: &[Chunk],
-        vectors: Option<&[Vector]>,
-    ) -> Result<(), StoreError> {
-        let (document, chunks, vectors) = (document.clone(), chunks.to_vec(), vectors.map(<[Vector]>::to_vec));
-        let work = move |conn: &Connection| rows::replace_document(conn, &document, &chunks, vectors.as_deref());
-        self.write(collection, "store a document in", false, work).await
+    async fn replace_documents(&self, collection: &str, documents: Vec<Indexed>) -> Result<(), StoreError> {
+        let work =
+            move |conn: &Connection| documents.iter().try_for_each(|document| rows::replace_document(conn, document));
+        self.write(collection, "store documents in", false, work).await
+    }
+
+    async fn read_documents(&self, collection: &str, names: &[String]) -> Result<Vec<Indexed>, StoreError> {
+        let names = names.to_vec();
+        self.read(collection, "read", move |_, conn| rows::read_documents(conn, &names)).await
+    }
+
+    async fn browse(&self, collection: &str, offset: u64, limit: usize) -> Result<Vec<Chunk>, StoreError> {
+        self.read(collection, "read", move |_, conn| rows::browse(conn, offset, limit)).await
     }
 
     async fn touch_document(&self, collection: &str, document: &DocumentRecord) -> Result<(), StoreError> {
@@ -249,9 +258,20 @@ impl VectorStore for SqliteStore {
         self.write(collection, "remove documents from", false, move |conn| rows::remove_documents(conn, &names)).await
     }
 
-    async fn search_dense(&self, collection: &str, vector: &Vector, limit: usize) -> Result<Vec<Hit>, StoreError> {
-        let vector = vector.clone();
-        let work = move |collection: &Collection, conn: &Connection| collection.search_dense(conn, &vector, limit);
+    async fn search_dense(
+        &self,
+        collection: &str,
+        made_by: Option<&Fingerprint>,
+        vector: &Vector,
+        limit: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
+        let (vector, made_by) = (vector.clone(), made_by.cloned());
+        let work = move |collection: &Collection, conn: &Connection| {
+            if let (Some(held), Some(made_by)) = (rows::fingerprint(conn)?, made_by) {
+                check(&collection.name, &held, &made_by).map_err(Fault::Store)?;
+            }
+            collection.search_dense(conn, &vector, limit)
+        };
         self.read(collection, "search", work).await
     }
 
@@ -274,8 +294,4 @@ impl VectorStore for SqliteStore {
     ) -> Result<Vec<Chunk>, StoreError> {
         self.read(collection, "read", move |_, conn| rows::neighbours(conn, id, before, after)).await
     }
-}
-
-fn check(collection: &str, held: &Fingerprint, offered: &Fingerprint) -> Result<(), StoreError> {
-    held.check(offered).map_err(|mismatch| StoreError::WrongModel { collection: collection.to_owned(), mismatch })
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
 use super::{Fault, keyword::spaced};
-use crate::domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, SourceSpec, Vector};
+use crate::domain::{Chunk, ChunkId, DocumentRecord, Fingerprint, Indexed, SourceSpec, Vector};
 
 /// Separates the headings of a path in the keyword index; as punctuation it is no word there.
 const HEADING_SEPARATOR: &str = " > ";
@@ -84,32 +84,37 @@ pub fn remember_source(conn: &Connection, source: &SourceSpec) -> Result<(), Fau
     Ok(())
 }
 
+const RECORD_COLUMNS: &str = "name, location, source, content, size, modified_ns, passages, embedded";
+
 pub fn documents(conn: &Connection) -> Result<Vec<DocumentRecord>, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT name, location, source, content, size, modified_ns, passages, embedded FROM documents ORDER BY name",
-    )?;
-    let records = statement.query_map((), |row| {
-        Ok(DocumentRecord {
-            name: row.get(0)?,
-            location: row.get(1)?,
-            source: row.get(2)?,
-            content: row.get(3)?,
-            size: row.get::<_, i64>(4)?.unsigned_abs(),
-            modified_ns: row.get(5)?,
-            passages: row.get(6)?,
-            embedded: row.get(7)?,
-        })
-    })?;
+    let sql = format!("SELECT {RECORD_COLUMNS} FROM documents ORDER BY name");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let records = statement.query_map((), record)?;
     Ok(records.collect::<Result<_, _>>()?)
 }
 
+fn document(conn: &Connection, name: &str) -> Result<Option<DocumentRecord>, Fault> {
+    let sql = format!("SELECT {RECORD_COLUMNS} FROM documents WHERE name = ?");
+    Ok(conn.prepare_cached(&sql)?.query_row([name], record).optional()?)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
+    Ok(DocumentRecord {
+        name: row.get(0)?,
+        location: row.get(1)?,
+        source: row.get(2)?,
+        content: row.get(3)?,
+        size: row.get::<_, i64>(4)?.unsigned_abs(),
+        modified_ns: row.get(5)?,
+        passages: row.get(6)?,
+        embedded: row.get(7)?,
+    })
+}
+
 /// Puts a document and its chunks in place of what its name held.
-pub fn replace_document(
-    conn: &Connection,
-    document: &DocumentRecord,
-    chunks: &[Chunk],
-    vectors: Option<&[Vector]>,
-) -> Result<(), Fault> {
+pub fn replace_document(conn: &Connection, document: &Indexed) -> Result<(), Fault> {
+    let Indexed { record: document, chunks, vectors } = document;
+    let vectors = vectors.as_deref();
     if let Some(vectors) = vectors {
         check_vectors(conn, chunks, vectors)?;
     }
@@ -156,22 +161,10 @@ pub fn replace_document(
 }
 
 fn check_vectors(conn: &Connection, chunks: &[Chunk], vectors: &[Vector]) -> Result<(), Fault> {
-    if vectors.len() != chunks.len() {
-        return Err(Fault::Bad(format!("{} vectors for {} chunks", vectors.len(), chunks.len())));
-    }
     let Some(fingerprint) = fingerprint(conn)? else {
         return Err(Fault::Bad("the collection has no model yet; give its fingerprint first".to_owned()));
     };
-    for vector in vectors {
-        if vector.len() != fingerprint.dim {
-            let (got, held) = (vector.len(), fingerprint.dim);
-            return Err(Fault::Bad(format!("a vector has {got} dimensions, the collection's have {held}")));
-        }
-        if !vector.iter().map(|value| value * value).sum::<f32>().is_finite() {
-            return Err(Fault::Bad("a vector holds something that is no number, or is too long".to_owned()));
-        }
-    }
-    Ok(())
+    crate::store::check_vectors(&fingerprint, chunks, vectors).map_err(Fault::Bad)
 }
 
 /// Notes what is known of a document; its row keeps its number.
@@ -240,6 +233,41 @@ pub fn chunks(conn: &Connection, ids: &[ChunkId]) -> Result<Vec<Chunk>, Fault> {
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         found.extend(statement.query_row([id.key()], chunk).optional()?);
+    }
+    Ok(found)
+}
+
+/// Chunks in the order in which they were stored.
+pub fn browse(conn: &Connection, offset: u64, limit: usize) -> Result<Vec<Chunk>, Fault> {
+    let sql = format!(
+        "SELECT {CHUNK_COLUMNS} FROM chunks JOIN documents USING (document) ORDER BY chunks.seq LIMIT ? OFFSET ?"
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let found = statement.query_map((limit as i64, offset as i64), chunk)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Whole documents, as they were stored.
+pub fn read_documents(conn: &Connection, names: &[String]) -> Result<Vec<Indexed>, Fault> {
+    let sql = format!(
+        "SELECT {CHUNK_COLUMNS}, vectors.vector FROM chunks JOIN documents USING (document)
+         LEFT JOIN vectors USING (seq) WHERE documents.name = ? ORDER BY chunks.ordinal"
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut found = Vec::new();
+    for name in names {
+        let Some(record) = document(conn, name)? else { continue };
+        let (mut chunks, mut vectors) = (Vec::new(), Vec::new());
+        let mut rows = statement.query([name])?;
+        while let Some(row) = rows.next()? {
+            chunks.push(chunk(row)?);
+            if let Some(blob) = row.get_ref(10)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
+                let values = blob.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(f32::from_le_bytes));
+                vectors.push(values.collect());
+            }
+        }
+        let vectors = record.embedded.then_some(vectors);
+        found.push(Indexed { record, chunks, vectors });
     }
     Ok(found)
 }

@@ -109,14 +109,10 @@ pub fn opened(collection: Option<CollectionInfo>) -> Event {
 
 pub fn handbook() -> CollectionInfo {
     CollectionInfo {
-        name: "handbook".to_owned(),
         documents: 9,
         passages: 41,
-        without_vectors: 0,
-        fingerprint: None,
-        metric: Metric::Ip,
-        bytes: None,
         sources: vec![SourceSpec::handbook()],
+        ..CollectionInfo::empty("handbook")
     }
 }
 
