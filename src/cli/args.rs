@@ -10,10 +10,12 @@ use crate::domain::{Chunker, Mode};
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, arg_required_else_help = false)]
 pub struct Args {
-    /// Use this collection [default: "docs" when there is one, else the built-in handbook]
+    /// Use this collection [default: "docs"; in the embedded store the built-in handbook until there is one]
     #[arg(long, global = true, value_name = "NAME")]
     pub collection: Option<String>,
-    /// Where collections are kept: "embedded"
+    /// Where collections are kept: "embedded", a Milvus Lite file such as ./milvus_demo.db, http://HOST:19530 or
+    /// https://HOST (a Milvus server, Zilliz Cloud), or unix:/PATH; MILVUS_URI says the same, a token is read from
+    /// MILVUS_TOKEN
     #[arg(long, global = true, value_name = "URI")]
     pub store: Option<String>,
     /// Read this configuration file instead of the usual one
@@ -123,6 +125,19 @@ pub enum CollectionsCommand {
     /// One collection
     Show {
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The passages of a collection as they are stored
+    Rows {
+        name: String,
+        /// Leave out so many from the start
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        offset: u64,
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        n: u16,
         /// Print JSON
         #[arg(long)]
         json: bool,

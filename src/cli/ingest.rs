@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -10,7 +8,7 @@ use super::{
     wire::Wiring,
 };
 use crate::{
-    domain::{CollectionInfo, IngestReport, Progress, SourceSpec},
+    domain::{CollectionInfo, IngestReport, SourceSpec},
     rag::{self, IngestJob},
     source,
     text::one_line,
@@ -21,7 +19,7 @@ const LISTED: usize = 50;
 
 pub async fn run(
     wiring: &Wiring,
-    options: IngestOptions,
+    options: &IngestOptions,
     output: &Output,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Outcome> {
@@ -32,28 +30,28 @@ pub async fn run(
         )
         .into());
     }
-    let chunker = options.chunker.unwrap_or_else(|| wiring.config.chunker.clone());
+    let chunker = options.chunker.clone().unwrap_or_else(|| wiring.config.chunker.clone());
     // Everything is looked at before any work, so that a typo in the last path does not cost an hour.
     let mut sources = Vec::new();
     for location in &options.sources {
         sources.push(source::check(location, options.globs.clone(), chunker.clone())?);
     }
     let store = wiring.store()?;
+    let progress = &wiring.progress;
     let collection = match wiring.named_collection() {
         Some(name) => name,
-        None if sources.is_empty() => wiring.collection_name(store.as_ref()).await?,
+        None if sources.is_empty() => shown(output, progress, wiring.collection_name(store.as_ref())).await?,
         None => CollectionInfo::DEFAULT.to_owned(),
     };
-    if sources.is_empty() && collection == CollectionInfo::HANDBOOK {
+    if sources.is_empty() && wiring.keeps_handbook() && collection == CollectionInfo::HANDBOOK {
         sources.push(SourceSpec::handbook());
     }
-    let progress = Arc::new(Progress::default());
     let work = async {
-        let embedder = wiring.embedder_or_notice(true, &progress, output, cancel).await?;
+        let embedder = wiring.embedder_or_notice(true, output, cancel).await?;
         let job = IngestJob { store, embedder, collection: collection.clone(), sources, force: options.force };
-        Ok::<_, anyhow::Error>(rag::ingest(&job, &progress, cancel).await?)
+        Ok::<_, anyhow::Error>(rag::ingest(&job, progress, cancel).await?)
     };
-    let report = match shown(output, &progress, work).await {
+    let report = match shown(output, progress, work).await {
         Err(_) if cancel.is_cancelled() => {
             output.notice("interrupted: what was indexed so far is kept, the same command continues");
             return Ok(Outcome::Interrupted);

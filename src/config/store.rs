@@ -155,7 +155,10 @@ impl Store {
         ];
         match given.into_iter().find(|(_, given)| *given && !self.place.is_tls()) {
             Some((key, _)) => {
-                return Err((key, format!("it is for a uri that begins with https://, and this one is {}", self.place)));
+                return Err((
+                    key,
+                    format!("it is for a uri that begins with https://, and this one is {}", self.place),
+                ));
             }
             None => {}
         }
