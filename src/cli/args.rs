@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Chunker, Mode};
+use crate::domain::{Chunker, Mode, Shard};
 
 /// Ask questions of your own documents, and see why it answered so.
 ///
@@ -77,6 +77,9 @@ pub struct IngestOptions {
     /// Index unchanged documents too; starts over when the collection is another model's
     #[arg(long)]
     pub force: bool,
+    /// Index only this share of the documents, for example 2/5; other machines index the others into the same collection
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Print a JSON report at the end
     #[arg(long)]
     pub json: bool,

@@ -48,7 +48,8 @@ pub async fn run(
     }
     let work = async {
         let embedder = wiring.embedder_or_notice(true, output, cancel).await?;
-        let job = IngestJob { store, embedder, collection: collection.clone(), sources, force: options.force };
+        let (collection, force, shard) = (collection.clone(), options.force, options.shard);
+        let job = IngestJob { store, embedder, collection, sources, force, shard };
         Ok::<_, anyhow::Error>(rag::ingest(&job, progress, cancel).await?)
     };
     let report = match shown(output, progress, work).await {
@@ -61,7 +62,8 @@ pub async fn run(
     if json {
         output.json(&report)?;
     }
-    say(&report, &collection, output, json)?;
+    let share = options.shard.map(|shard| format!(" (share {shard})")).unwrap_or_default();
+    say(&report, &format!("{collection}{share}"), output, json)?;
     Ok(match () {
         () if report.interrupted => Outcome::Interrupted,
         () if report.skipped.is_empty() => Outcome::Done,

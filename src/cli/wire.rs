@@ -132,6 +132,7 @@ impl Wiring {
                 collection: name.clone(),
                 sources: vec![SourceSpec::handbook()],
                 force: false,
+                shard: None,
             };
             let indexed = shown(output, progress, rag::ingest(&job, progress, cancel)).await;
             if let Err(error) = indexed {

@@ -13,6 +13,8 @@ mod ingest;
 mod plan;
 mod prompt;
 mod retrieve;
+#[cfg(test)]
+mod tests;
 
 pub use ask::{Ask, AskEvent, ask};
 pub use extractive::LABEL as EXTRACTIVE_LABEL;
@@ -22,7 +24,7 @@ pub use ingest::{IngestJob, ingest};
 pub use prompt::{Templates, citations};
 pub use retrieve::{Retrieval, retrieve};
 
-use crate::{chat::ChatError, embed::EmbedError, source::SourceError, store::StoreError};
+use crate::{chat::ChatError, domain::Shard, embed::EmbedError, source::SourceError, store::StoreError};
 
 /// Why a question could not be answered or a source not be indexed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,10 @@ pub enum RagError {
         if *ignored == 0 { String::new() } else { format!(" ({ignored} files of other kinds)") }
     )]
     NothingFound { location: String, globs: Vec<String>, ignored: u64 },
+    #[error(
+        "--force would start {collection:?} over with the configured model, which one share ({shard}) can't do for all; hint: `askdocs ingest --force --collection {collection}` without --shard, or drop the collection first"
+    )]
+    ShardStartsOver { collection: String, shard: Shard },
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),
     #[error("interrupted")]

@@ -359,8 +359,14 @@ impl Shared {
         let Opened { store, collection, keeps_handbook } = self.opened().await?;
         let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK;
         let sources = if is_handbook { vec![SourceSpec::handbook()] } else { Vec::new() };
-        let mut job =
-            IngestJob { store: Arc::clone(&store), embedder: None, collection: collection.clone(), sources, force };
+        let mut job = IngestJob {
+            store: Arc::clone(&store),
+            embedder: None,
+            collection: collection.clone(),
+            sources,
+            force,
+            shard: None,
+        };
         let empty = store.collection(&collection).await?.is_none_or(|info| info.passages == 0);
         if is_handbook && empty && matches!(*self.model.borrow(), Model::Pending) {
             // The handbook is small: it answers by keywords within a moment, while the model is still on its way.
