@@ -407,6 +407,37 @@ fn somebodys_milvus_is_not_filled_with_the_handbook() {
     assert_eq!(lite(&["collections", "list", "--json"]).json(), json!([]));
 }
 
+#[test]
+fn a_collection_goes_to_milvus_and_back_without_being_embedded_again() {
+    let home = Home::with_model();
+    corpus(&home);
+    assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
+    let found = |store: &str, collection: &str| {
+        let arguments = ["search", "where is metadata?", "--json", "--store", store, "--collection", collection];
+        let hits = home.run(&arguments).json()["hits"].as_array().unwrap().clone();
+        hits.iter().map(|hit| (hit["id"].clone(), hit["scores"]["dense_rank"].clone())).collect::<Vec<_>>()
+    };
+    let there = home.run(&["copy", "embedded", "./milvus_demo.db", "--json"]);
+    let report = there.json();
+    assert_eq!((&report["documents"], &report["passages"], &report["compared"]), (&json!(3), &json!(4), &json!(4)));
+    let back = home.run(&["copy", "milvus_demo.db", "embedded", "--as", "back"]);
+    assert!(back.code == Some(0) && back.out.starts_with("back in embedded: 3 documents, 4 passages"), "{back:?}");
+    let here = found("embedded", "docs");
+    assert_eq!(here.len(), 4);
+    assert_eq!((found("milvus_demo.db", "docs"), found("embedded", "back")), (here.clone(), here));
+    assert_eq!(home.run(&["copy", "embedded", "milvus_demo.db", "--json"]).json()["unchanged"], 3);
+
+    for onto_itself in [["copy", "embedded", "embedded"], ["copy", "./milvus_demo.db", "milvus_demo.db"]] {
+        let refused = home.run(&onto_itself);
+        assert!(refused.code == Some(2) && refused.err.contains("--as NAME"), "{refused:?}");
+    }
+    assert_eq!(home.run(&["copy", "./nowhere.db", "embedded"]).code, Some(1));
+    assert!(!home.path().join("nowhere.db").exists());
+    let mut both = home.command(&["copy", "http://127.0.0.1:1", "https://elsewhere.example"]);
+    let both = ran_with(&mut both, &[("MILVUS_TOKEN", "root:hunter2")]);
+    assert!(both.code == Some(2) && both.err.contains("--to-token-env") && !both.err.contains("hunter2"), "{both:?}");
+}
+
 /// Like Ctrl-C.
 fn interrupt(child: &std::process::Child) {
     let pid = rustix::process::Pid::from_child(child);

@@ -47,11 +47,13 @@ pub enum Command {
     Search(SearchOptions),
     /// Answer one question
     Ask(AskOptions),
-    /// See and drop collections
+    /// See, browse and drop collections
     Collections {
         #[command(subcommand)]
         command: CollectionsCommand,
     },
+    /// Copy a collection to another store, without embedding it again
+    Copy(CopyOptions),
     /// Find, show or write the configuration
     Config {
         #[command(subcommand)]
@@ -80,6 +82,27 @@ pub struct IngestOptions {
     /// Index only this share of the documents, for example 2/5; other machines index the others into the same collection
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+    /// Print a JSON report at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CopyOptions {
+    /// The store to copy from: "embedded", a Milvus Lite file, http(s)://HOST, unix:/PATH; an address may end in
+    /// /DATABASE
+    pub from: String,
+    /// The store to copy to
+    pub to: String,
+    /// The copy's name [default: the collection's own]
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Environment variable that holds the token of FROM, where it is not the usual one
+    #[arg(long, value_name = "VARIABLE")]
+    pub from_token_env: Option<String>,
+    /// Environment variable that holds the token of TO
+    #[arg(long, value_name = "VARIABLE")]
+    pub to_token_env: Option<String>,
     /// Print a JSON report at the end
     #[arg(long)]
     pub json: bool,

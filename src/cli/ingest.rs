@@ -8,7 +8,7 @@ use super::{
     wire::Wiring,
 };
 use crate::{
-    domain::{CollectionInfo, IngestReport, SourceSpec},
+    domain::{CollectionInfo, IngestReport, Skip, SourceSpec},
     rag::{self, IngestJob},
     source,
     text::one_line,
@@ -71,14 +71,19 @@ pub async fn run(
     })
 }
 
-/// The report in words; on standard output unless JSON is there.
-pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
-    for skip in report.skipped.iter().take(LISTED) {
+/// What was left out, and why.
+pub fn say_skipped(skipped: &[Skip], output: &Output) {
+    for skip in skipped.iter().take(LISTED) {
         output.notice(&format!("skipped {}: {}", one_line(&skip.document), one_line(&skip.reason)));
     }
-    if report.skipped.len() > LISTED {
-        output.notice(&format!("and {} more; --json lists them all", report.skipped.len() - LISTED));
+    if skipped.len() > LISTED {
+        output.notice(&format!("and {} more; --json lists them all", skipped.len() - LISTED));
     }
+}
+
+/// The report in words; on standard output unless JSON is there.
+pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
+    say_skipped(&report.skipped, output);
     if report.interrupted {
         output.notice("interrupted: what was indexed so far is kept, the same command continues");
     }

@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod collections;
 mod configuration;
+mod copy;
 mod doctor;
 mod engine;
 mod ingest;
@@ -90,6 +91,7 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
             Command::Search(options) => search::run(&wiring()?, options, output, &cancel).await,
             Command::Ask(options) => ask::run(&wiring()?, options, output, &cancel).await,
             Command::Collections { command } => collections::run(&wiring()?, command, output, &cancel).await,
+            Command::Copy(options) => copy::run(&args, &wiring()?, options, output, &cancel).await,
             Command::Doctor(options) => doctor::run(&args, options, output, &cancel).await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Outcome::Done),
         }

@@ -1,5 +1,7 @@
 //! Whole ingests and copies with the embedded store and a model that only counts letters.
 
+mod copies;
+
 use std::{fs, path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
@@ -94,14 +96,9 @@ async fn shares_give_together_what_one_run_gives() {
     let home = tempfile::tempdir().unwrap();
     let [one, two, three] = ["one", "two", "three"].map(|name| home.path().join(name));
     // Names that meet, also with the names that those would get which have to give way.
-    for (root, name) in [
-        (&one, "b.md"),
-        (&one, "three/b.md"),
-        (&one, "x/a.md"),
-        (&two, "b.md"),
-        (&two, "one/b.md"),
-        (&three, "b.md"),
-    ] {
+    for (root, name) in
+        [(&one, "b.md"), (&one, "three/b.md"), (&one, "x/a.md"), (&two, "b.md"), (&two, "one/b.md"), (&three, "b.md")]
+    {
         write(root, name, &format!("# {name}\n\nOf {}.\n", root.display()));
     }
     for page in 0..30 {
