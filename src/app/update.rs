@@ -21,10 +21,9 @@ impl State {
             Event::Action(action) => self.act(action),
             Event::StoreOpened { store, name, collection, index } => {
                 self.store = Store::Open { description: store, name, collection: collection.map(Arc::new) };
+                let index = (index && self.ingest.is_none()).then(|| self.start_ingest());
                 let mut effects = self.ask_waiting();
-                if index && self.ingest.is_none() {
-                    effects.push(self.start_ingest());
-                }
+                effects.extend(index);
                 effects
             }
             Event::CollectionChanged(changed) => {
@@ -288,8 +287,10 @@ impl State {
             Store::Failed(message) => Readiness::Never(message.clone()),
             Store::Open { collection: Some(collection), .. } if collection.passages > 0 => Readiness::Ready,
             Store::Open { .. } if self.ingest.is_some() => Readiness::NotYet,
-            // The first index has not been started: it is about to be.
-            Store::Open { .. } if self.last_ingest.is_none() => Readiness::NotYet,
+            // Nothing that it is made from is known, so no index was begun by itself.
+            Store::Open { name, .. } if self.last_ingest.is_none() => Readiness::Never(format!(
+                "the collection {name:?} holds no passages yet\nhint: `askdocs ingest PATH --collection {name}` fills it"
+            )),
             Store::Open { name, .. } => {
                 let why = match &self.last_ingest {
                     Some(Err(message)) => format!("\n{message}"),

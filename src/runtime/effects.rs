@@ -36,6 +36,8 @@ pub type Preparing = Arc<
 pub struct Opened {
     pub store: Arc<dyn VectorStore>,
     pub collection: String,
+    /// The store is one that the handbook is indexed into by itself.
+    pub keeps_handbook: bool,
 }
 
 /// Where the embedding model stands.
@@ -277,7 +279,10 @@ impl Shared {
         let (store, name) = (opened.store.describe(), opened.collection.clone());
         let shown = async {
             let collection = opened.store.collection(&name).await?;
-            Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &opened.collection).await?))
+            Ok::<_, RagError>((
+                collection,
+                rag::needs_index(opened.store.as_ref(), &name, opened.keeps_handbook).await?,
+            ))
         };
         match contained(shown).await {
             Ok((collection, index)) => {
@@ -307,7 +312,7 @@ impl Shared {
     }
 
     async fn ask(&self, turn: TurnId, question: &str, settings: SearchSettings) -> Result<(), RagError> {
-        let Opened { store, collection: name } = self.opened().await?;
+        let Opened { store, collection: name, .. } = self.opened().await?;
         let model = if settings.mode.uses_dense() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
         let (embedder, note) = match model {
             Model::Ready(embedder) => (Some(embedder), None),
@@ -351,11 +356,17 @@ impl Shared {
         progress: &Arc<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(IngestReport, Option<CollectionInfo>), RagError> {
-        let Opened { store, collection } = self.opened().await?;
-        let is_handbook = collection == CollectionInfo::HANDBOOK;
+        let Opened { store, collection, keeps_handbook } = self.opened().await?;
+        let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK;
         let sources = if is_handbook { vec![SourceSpec::handbook()] } else { Vec::new() };
-        let mut job =
-            IngestJob { store: Arc::clone(&store), embedder: None, collection: collection.clone(), sources, force };
+        let mut job = IngestJob {
+            store: Arc::clone(&store),
+            embedder: None,
+            collection: collection.clone(),
+            sources,
+            force,
+            shard: None,
+        };
         let empty = store.collection(&collection).await?.is_none_or(|info| info.passages == 0);
         if is_handbook && empty && matches!(*self.model.borrow(), Model::Pending) {
             // The handbook is small: it answers by keywords within a moment, while the model is still on its way.

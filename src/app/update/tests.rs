@@ -123,6 +123,14 @@ fn a_question_waits_for_the_first_index() {
     let TurnState::Failed(why) = &state.turns[0].state else { panic!("{:?}", state.turns[0].state) };
     assert!(why.contains("disk full") && why.contains("hint"), "{why}");
 
+    // Nobody said what is to be indexed: there is nothing to wait for.
+    let mut state = State::default();
+    ask(&mut state, "early");
+    let empty = Event::StoreOpened { store: "s".to_owned(), name: "docs".to_owned(), collection: None, index: false };
+    assert_eq!(state.update(empty), []);
+    let TurnState::Failed(why) = &state.turns[0].state else { panic!("{:?}", state.turns[0].state) };
+    assert!(why.contains("askdocs ingest PATH --collection docs"), "{why}");
+
     let mut state = State::default();
     ask(&mut state, "early");
     state.update(Event::StoreFailed("locked".to_owned()));
