@@ -14,14 +14,17 @@ use super::{
     pane,
     theme::Theme,
 };
-use crate::{app::State, text::width};
+use crate::{
+    app::{State, View},
+    text::width,
+};
 
 /// Columns of the keys' names.
 const NAMES: usize = 19;
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
-    let rows = rows(&theme);
+    let rows = rows(state, &theme);
     let columns = rows.iter().map(Line::width).max().unwrap_or(0) as u16 + 4;
     let area = area.centered(
         ratatui::layout::Constraint::Length(columns.min(area.width)),
@@ -35,9 +38,12 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     pane::rows(frame, Rect { width: inner.width.saturating_sub(1), ..inner }, 1, rows.iter().skip(extent.top));
 }
 
-fn rows(theme: &Theme) -> Vec<Line<'static>> {
+fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
-    for group in Group::ALL {
+    let mut groups = Group::ALL;
+    // What the keys do here comes first.
+    groups.sort_by_key(|group| !(state.view == View::Collections && *group == Group::Collections));
+    for group in groups {
         if !rows.is_empty() {
             rows.push(Line::default());
         }
