@@ -40,9 +40,13 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
 
 fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
-    let mut groups = Group::ALL;
-    // What the keys do here comes first.
-    groups.sort_by_key(|group| !(state.view == View::Collections && *group == Group::Collections));
+    let mut groups = Group::ALL.to_vec();
+    if state.view == View::Collections {
+        // What the keys do here comes first.
+        groups.sort_by_key(|group| *group != Group::Collections);
+    } else {
+        groups.retain(|group| *group != Group::Collections);
+    }
     for group in groups {
         if !rows.is_empty() {
             rows.push(Line::default());

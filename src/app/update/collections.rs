@@ -322,6 +322,12 @@ impl State {
         let Some(source) = creating.source.take() else { return Vec::new() };
         self.collections.step = Step::Choose;
         self.collections.selected.clone_from(&name);
+        if let Some(entries) = &mut self.collections.entries
+            && let Err(at) = entries.binary_search_by(|entry| entry.name().cmp(&name))
+        {
+            // It shows from the start; what there is of it comes with the next list.
+            entries.insert(at, Entry::Readable(CollectionInfo::empty(&name)));
+        }
         self.notice = Some(format!("indexing into {name}; Ctrl-T shows how far it is"));
         vec![self.start_ingest(name, vec![source], false)]
     }
@@ -389,3 +395,6 @@ fn name_for(location: &str, taken: &[String]) -> String {
     let mut numbered = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}_{n}")));
     numbered.find(is_free).unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests;

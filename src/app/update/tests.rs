@@ -9,11 +9,11 @@ use crate::{
     },
 };
 
-fn collection(passages: u64) -> CollectionInfo {
+pub(super) fn collection(passages: u64) -> CollectionInfo {
     CollectionInfo { documents: 1, passages, ..CollectionInfo::empty("handbook") }
 }
 
-fn opened(passages: u64) -> Event {
+pub(super) fn opened(passages: u64) -> Event {
     let collection = (passages > 0).then(|| collection(passages));
     Event::StoreOpened {
         store: "embedded".to_owned(),
@@ -23,23 +23,23 @@ fn opened(passages: u64) -> Event {
     }
 }
 
-fn ready() -> State {
+pub(super) fn ready() -> State {
     let mut state = State::default();
     assert_eq!(state.update(opened(41)), []);
     state.update(Event::ModelReady { name: "m".to_owned(), dim: 384 });
     state
 }
 
-fn act(state: &mut State, action: Action) -> Vec<Effect> {
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     state.update(Event::Action(action))
 }
 
-fn ask(state: &mut State, question: &str) -> Vec<Effect> {
+pub(super) fn ask(state: &mut State, question: &str) -> Vec<Effect> {
     act(state, Action::Insert(question.to_owned()));
     act(state, Action::Submit)
 }
 
-fn asks(turn: u64, question: &str) -> Effect {
+pub(super) fn asks(turn: u64, question: &str) -> Effect {
     let (collection, question) = ("handbook".to_owned(), question.to_owned());
     Effect::Ask { turn: TurnId(turn), collection, question, settings: Default::default() }
 }
@@ -50,7 +50,7 @@ fn indexes(job: u64) -> Effect {
     Effect::StartIngest { job: JobId(job), collection, sources, force: false }
 }
 
-fn loads(id: ChunkId) -> Effect {
+pub(super) fn loads(id: ChunkId) -> Effect {
     Effect::LoadNeighbours { collection: "handbook".to_owned(), id }
 }
 
@@ -58,7 +58,7 @@ fn remember(question: &str) -> Effect {
     Effect::Remember(question.to_owned())
 }
 
-fn passage(rank: u32) -> Passage {
+pub(super) fn passage(rank: u32) -> Passage {
     let chunk = Chunk {
         id: ChunkId::from_digest([rank as u8; 8]),
         document: "a.md".to_owned(),
@@ -72,7 +72,7 @@ fn passage(rank: u32) -> Passage {
     Passage { rank, chunk, scores: Scores::none(Metric::Ip) }
 }
 
-fn retrieved(turn: u64, passages: u32) -> Event {
+pub(super) fn retrieved(turn: u64, passages: u32) -> Event {
     let passages = (1..=passages).map(passage).collect();
     let (mode, timings) = (Mode::Hybrid, StageTimings::default());
     Event::Retrieved { turn: TurnId(turn), mode, passages, timings, notices: Vec::new() }
@@ -82,7 +82,7 @@ fn delta(turn: u64, text: &str) -> Event {
     Event::Delta { turn: TurnId(turn), text: text.to_owned() }
 }
 
-fn finished(turn: u64) -> Event {
+pub(super) fn finished(turn: u64) -> Event {
     let timings = StageTimings::default();
     Event::Finished { turn: TurnId(turn), finish: FinishReason::Stop, usage: None, timings }
 }
@@ -92,7 +92,7 @@ fn progress(job: u64, done: u64) -> Event {
     Event::IngestProgress { job: JobId(job), snapshot, elapsed: Duration::from_secs(1) }
 }
 
-fn ingested(job: u64, result: Result<IngestReport, String>, passages: u64) -> Event {
+pub(super) fn ingested(job: u64, result: Result<IngestReport, String>, passages: u64) -> Event {
     let collection = result.is_ok().then(|| collection(passages).into());
     Event::IngestFinished { job: JobId(job), result, collection }
 }

@@ -39,12 +39,14 @@ pub fn draw_drop(state: &State, dropping: &Dropping, theme: &Theme, frame: &mut 
         }
         Entry::Unreadable { .. } => "What it holds can't be read.".to_owned(),
     };
-    let mut parts = vec![
-        text(&format!("Drop the collection {name} in {}?", store_name(state)), theme.strong),
-        text(&format!("{holds} They can't be brought back; the files they were made from stay."), theme.dim),
-    ];
-    if dropping.entry.info().is_some_and(|info| info.foreign) {
+    let mut parts = vec![text(&format!("Drop the collection {name} in {}?", store_name(state)), theme.strong)];
+    let foreign = dropping.entry.info().is_some_and(|info| info.foreign);
+    if foreign {
+        parts.push(text(&format!("{holds} They can't be brought back."), theme.dim));
         parts.push(text("! Another program made it and may still need it.", theme.warning));
+    } else {
+        let what = format!("{holds} They can't be brought back; the files they were made from stay.");
+        parts.push(text(&what, theme.dim));
     }
     parts.push(Part::Text(vec![Line::default()]));
     if dropping.under_way {
