@@ -42,8 +42,8 @@ fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
     let mut groups = Group::ALL.to_vec();
     if state.view == View::Collections {
-        // What the keys do here comes first.
-        groups.sort_by_key(|group| *group != Group::Collections);
+        // What the keys do here comes first, what they do in the chat last.
+        groups.sort_by_key(|group| (*group == Group::Asking, *group != Group::Collections));
     } else {
         groups.retain(|group| *group != Group::Collections);
     }

@@ -50,6 +50,8 @@ pub enum Scope {
     NotAsked,
     /// The list of collections has them.
     List,
+    /// So it has, and one is selected.
+    Selected,
     /// The table of a collection's rows has them.
     Rows,
     /// The text of a row has them.
@@ -81,6 +83,7 @@ impl Scope {
             Self::Chat => chat,
             Self::NotAsked => !matches!(step, Some(Step::Create(_) | Step::Drop(_))),
             Self::List => matches!(step, Some(Step::Choose)),
+            Self::Selected => matches!(step, Some(Step::Choose)) && state.collections.entry().is_some(),
             Self::Rows => matches!(step, Some(Step::Browse(browsing)) if !browsing.in_text),
             Self::RowText => matches!(step, Some(Step::Browse(browsing)) if browsing.in_text),
             Self::Browsing => matches!(step, Some(Step::Browse(_))),
@@ -187,8 +190,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(CTRL, Char('d'))], Scope::EmptyInput, Does::Act(Action::Quit), (Group::Everywhere, "Ctrl-D", "quit, when the input is empty", "")),
     edit(&[(CTRL, Char('d'))], Edit::DeleteForward, "", ""),
 
-    collection(&[(NONE, Enter)], Scope::List, Collection::Use, ("Enter", "ask the selected one from now on", "use")),
-    collection(&[(NONE, Char('b')), (NONE, Tab), (NONE, Right)], Scope::List, Collection::Browse, ("b, Tab, →", "look at its rows", "rows")),
+    collection(&[(NONE, Enter)], Scope::Selected, Collection::Use, ("Enter", "ask the selected one from now on", "use")),
+    collection(&[(NONE, Char('b')), (NONE, Tab), (NONE, Right)], Scope::Selected, Collection::Browse, ("b, Tab, →", "look at its rows", "rows")),
     collection(&[(NONE, Tab), (NONE, Right)], Scope::Rows, Collection::SwitchPane, ("Tab, ←→", "from the rows to the text of one, and back", "text")),
     collection(&[(NONE, Tab), (NONE, Left)], Scope::RowText, Collection::SwitchPane, ("Tab", "", "rows")),
     bind(&[(NONE, Left)], Scope::Rows, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
@@ -208,8 +211,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::ChatPane, Does::Act(Action::NewerTurn), (Group::Reading, "", "", "")),
 
     collection(&[(NONE, Char('n'))], Scope::List, Collection::Create, ("n", "make a new one from a folder", "new")),
-    collection(&[(NONE, Char('d'))], Scope::List, Collection::Drop, ("d", "drop it, after asking", "drop")),
-    collection(&[(NONE, Char('R'))], Scope::List, Collection::ReindexAll, ("R", "index all of it anew, not only what changed", "")),
+    collection(&[(NONE, Char('d'))], Scope::Selected, Collection::Drop, ("d", "drop it, after asking", "drop")),
+    collection(&[(NONE, Char('R'))], Scope::Selected, Collection::ReindexAll, ("R", "index all of it anew, not only what changed", "")),
     bind(&[(NONE, Tab)], Scope::Chat, Does::Act(Action::FocusNext), (Group::Everywhere, "Tab, Shift-Tab", "next or previous pane", "panes")),
     bind(&[(SHIFT, BackTab), (NONE, BackTab)], Scope::Chat, Does::Act(Action::FocusPrevious), (Group::Everywhere, "", "", "")),
     bind(&[(NONE, Char('?'))], Scope::NotTyping, Does::Act(Action::Help), (Group::Everywhere, "?, F1", "this help (? where it isn't typed)", "keys")),

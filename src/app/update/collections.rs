@@ -281,7 +281,8 @@ impl State {
         if let Step::Create(creating) = &mut self.collections.step
             && creating.reading.take_if(|reading| *reading == request).is_some()
         {
-            creating.path.set(path);
+            creating.path.take();
+            creating.path.insert_line(&path);
             creating.candidates = Some(candidates);
             creating.error = None;
         }

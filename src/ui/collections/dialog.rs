@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Rect},
+    style::Style,
     text::Line,
     widgets::Clear,
 };
@@ -28,27 +29,38 @@ enum Part<'a> {
     Line(&'a Editor, &'static str, bool),
 }
 
+impl Part<'_> {
+    /// Rows that it wants in a dialog over an area.
+    fn rows(&self, area: Rect) -> usize {
+        let within = pane::inner(Rect { width: area.width.min(COLUMNS), ..area });
+        match self {
+            Part::Text(lines) => lines.len(),
+            Part::Line(editor, ..) => usize::from(input::editor_rows(editor, within, PATH_ROWS)),
+        }
+    }
+}
+
 pub fn draw_drop(state: &State, dropping: &Dropping, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let columns = text_columns(area);
     let name = one_line(dropping.entry.name());
     let text = |text: &str, style| Part::Text(paragraph(text, columns, style));
-    let holds = match &dropping.entry {
+    let place = format!("{name} in {}", store_name(state));
+    let mut parts = Vec::new();
+    match &dropping.entry {
         Entry::Readable(info) => {
             let [documents, rows] = [info.documents, info.passages].map(status::count);
-            format!("It holds {documents} documents in {rows} rows.")
+            let stay = if info.foreign { "" } else { "; the files they were made from stay" };
+            let holds =
+                format!("{place} holds {documents} documents in {rows} rows. They can't be brought back{stay}.");
+            parts.push(text(&holds, Style::new()));
+            if info.foreign {
+                parts.push(text("! Another program made it and may still need it.", theme.warning));
+            }
         }
-        Entry::Unreadable { .. } => "What it holds can't be read.".to_owned(),
-    };
-    let mut parts = vec![text(&format!("Drop the collection {name} in {}?", store_name(state)), theme.strong)];
-    let foreign = dropping.entry.info().is_some_and(|info| info.foreign);
-    if foreign {
-        parts.push(text(&format!("{holds} They can't be brought back."), theme.dim));
-        parts.push(text("! Another program made it and may still need it.", theme.warning));
-    } else {
-        let what = format!("{holds} They can't be brought back; the files they were made from stay.");
-        parts.push(text(&what, theme.dim));
+        Entry::Unreadable { .. } => {
+            parts.push(text(&format!("What {place} holds can't be read, nor brought back."), Style::new()));
+        }
     }
-    parts.push(Part::Text(vec![Line::default()]));
     if dropping.under_way {
         parts.push(text("dropping …", theme.dim));
     } else if dropping.must_type() {
@@ -86,22 +98,23 @@ pub fn draw_create(state: &State, creating: &Creating, theme: &Theme, frame: &mu
         parts.push(text(&format!("✗ {message}"), theme.bad));
     }
     if let Some(candidates) = &creating.candidates {
-        parts.push(Part::Text(listed(candidates, creating.path.text(), columns, area, theme)));
+        let taken: usize = parts.iter().map(|part| part.rows(area)).sum();
+        let room = usize::from(area.height.saturating_sub(2)).saturating_sub(taken).max(1);
+        parts.push(Part::Text(listed(candidates, creating.path.text(), columns, room, theme)));
     }
     draw(&format!("New collection · {}", store_name(state)), &parts, theme, frame, area);
 }
 
 /// The folders that a path can go on with, as many as there is room for.
-fn listed(candidates: &[String], path: &str, columns: usize, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
+fn listed(candidates: &[String], path: &str, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     if candidates.is_empty() {
         let there = path.ends_with(['/', '\\']);
         return paragraph(if there { "" } else { "no folder there begins so" }, columns, theme.dim);
     }
-    let room = usize::from(area.height).saturating_sub(8).max(1);
     let names: Vec<String> = candidates.iter().map(|name| format!("{}/", one_line(name))).collect();
     let mut rows = paragraph(&names.join("  "), columns, theme.code);
     if rows.len() > room {
-        rows.truncate(room.saturating_sub(1));
+        rows.truncate(room.saturating_sub(1).max(1));
         rows.push(Line::styled("… and more", theme.dim));
     }
     rows
@@ -111,22 +124,22 @@ fn text_columns(area: Rect) -> usize {
     usize::from(area.width.min(COLUMNS).saturating_sub(4)).max(2)
 }
 
-/// Draws the parts one below the other in a frame of their own, over whatever is there.
+/// Draws the parts one below the other in a frame of their own, over whatever is there. Where they don't fit, the first
+/// one, which explains, is cut short: what is typed, and what is wrong with it, is always seen.
 fn draw(title: &str, parts: &[Part<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let width = area.width.min(COLUMNS);
-    let within = pane::inner(Rect { width, ..area });
-    let rows = |part: &Part<'_>| match part {
-        Part::Text(lines) => u16::try_from(lines.len()).unwrap_or(u16::MAX),
-        Part::Line(editor, ..) => input::editor_rows(editor, within, PATH_ROWS),
-    };
-    let height = parts.iter().map(rows).fold(2_u16, u16::saturating_add).min(area.height);
-    let area = area.centered(Constraint::Length(width), Constraint::Length(height));
-    let inner = pane::inner(area);
-    frame.render_widget(Clear, area);
-    pane::draw(frame, area, theme, title, true, Extent::default());
+    let wanted: usize = parts.iter().map(|part| part.rows(area)).sum::<usize>() + 2;
+    let height = u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height);
+    let mut too_many = wanted - usize::from(height);
+    let dialog = area.centered(Constraint::Length(area.width.min(COLUMNS)), Constraint::Length(height));
+    let inner = pane::inner(dialog);
+    frame.render_widget(Clear, dialog);
+    pane::draw(frame, dialog, theme, title, true, Extent::default());
     let mut y = inner.top();
     for part in parts {
-        let height = rows(part).min(inner.bottom().saturating_sub(y));
+        let wanted = part.rows(area);
+        let rows = wanted.saturating_sub(too_many);
+        too_many -= wanted - rows;
+        let height = u16::try_from(rows).unwrap_or(u16::MAX).min(inner.bottom().saturating_sub(y));
         let place = Rect { y, height, ..inner };
         match part {
             Part::Text(lines) => pane::rows(frame, place, 1, lines.iter()),

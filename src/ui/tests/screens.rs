@@ -310,7 +310,7 @@ fn nothing_hostile_reaches_a_cell() {
 }
 
 /// Every cell holds one plain cluster that a sanitiser would leave as it is.
-fn check(world: &mut World) {
+pub fn check(world: &mut World) {
     let hostile = world.draw().content.iter().find(|cell| {
         !cell.symbol().bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && (crate::text::sanitise(cell.symbol()) != cell.symbol() || cell.symbol().contains('\n'))
