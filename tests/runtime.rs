@@ -232,7 +232,11 @@ impl World {
         let opened = Opened { store: self.store.clone(), collection: "notes".to_owned(), keeps_handbook: true };
         let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
         let setup = Setup {
-            open: Box::new(|| async { Ok(opened) }.boxed()),
+            open: Box::new(move || {
+                let opened = opened.clone();
+                async { Ok(opened) }.boxed()
+            }),
+            chunker: Chunker::Markdown,
             prepare_model: Arc::new(move |_, cancel| -> BoxFuture<_> {
                 let embedder = embedder.lock().unwrap().take();
                 Box::pin(async move {
