@@ -51,6 +51,11 @@ impl Wiring {
         })
     }
 
+    /// As if this collection had been asked for by name.
+    pub fn with_collection(self, name: String) -> Self {
+        Self { named: Some(name), ..self }
+    }
+
     /// The store that is used.
     pub fn engine(&self) -> anyhow::Result<&Engine> {
         if let Some(engine) = self.engine.get() {
