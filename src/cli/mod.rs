@@ -12,7 +12,6 @@ mod open;
 mod output;
 mod progress;
 mod search;
-mod standin;
 mod tutorial;
 mod wire;
 

@@ -81,7 +81,7 @@ impl Wiring {
     }
 
     pub fn lite_program(&self) -> LiteProgram {
-        engine::lite_program(&self.progress, &self.cancel)
+        engine::lite_program(artifacts(&self.config, &self.paths), &self.progress, &self.cancel)
     }
 
     /// Whether the store is this program's own, so that the handbook is indexed into it by itself. Somebody's Milvus is
