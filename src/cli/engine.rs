@@ -127,9 +127,8 @@ pub fn is_same(a: &Store, b: &Store) -> bool {
 }
 
 /// Gets Milvus Lite's program when it is needed, with progress.
-pub fn lite_program(paths: &Paths, progress: &Arc<Progress>, cancel: &CancellationToken) -> LiteProgram {
-    let (artifacts, progress, cancel) =
-        (Artifacts::from_env(paths.cache.clone()), Arc::clone(progress), cancel.clone());
+pub fn lite_program(artifacts: Artifacts, progress: &Arc<Progress>, cancel: &CancellationToken) -> LiteProgram {
+    let (progress, cancel) = (Arc::clone(progress), cancel.clone());
     Arc::new(move || {
         let (artifacts, progress, cancel) = (artifacts.clone(), Arc::clone(&progress), cancel.clone());
         Box::pin(async move { artifacts.milvus_lite(&progress, &cancel).await.map_err(|error| error.to_string()) })
