@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::Editor;
 use crate::domain::{Chunk, CollectionInfo, SourceSpec};
@@ -25,7 +25,7 @@ pub struct Collections {
 /// A collection in the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    Readable(CollectionInfo),
+    Readable(Arc<CollectionInfo>),
     Unreadable { name: String, reason: String },
 }
 
@@ -100,7 +100,7 @@ impl Collections {
     }
 
     /// The collection of that name.
-    pub fn find(&self, name: &str) -> Option<&CollectionInfo> {
+    pub fn find(&self, name: &str) -> Option<&Arc<CollectionInfo>> {
         self.entries.as_deref().unwrap_or_default().iter().filter_map(Entry::info).find(|info| info.name == name)
     }
 
@@ -129,7 +129,7 @@ impl Entry {
     }
 
     /// What is known of it, where it can be read.
-    pub fn info(&self) -> Option<&CollectionInfo> {
+    pub fn info(&self) -> Option<&Arc<CollectionInfo>> {
         match self {
             Self::Readable(info) => Some(info),
             Self::Unreadable { .. } => None,

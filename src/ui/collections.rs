@@ -164,7 +164,9 @@ fn table(state: &State, entries: &[Entry], extent: Extent, columns: usize, theme
     let standing_columns = widest(&standings, "");
     let cells: Vec<Vec<String>> = COLUMNS
         .iter()
-        .map(|column| entries.iter().map(|entry| entry.info().map_or_else(String::new, column.cell)).collect())
+        .map(|column| {
+            entries.iter().map(|entry| entry.info().map_or_else(String::new, |info| (column.cell)(info))).collect()
+        })
         .collect();
     let widths: Vec<usize> = COLUMNS.iter().zip(&cells).map(|(column, cells)| widest(cells, column.title)).collect();
     let name_columns = widest(&names, "collection");

@@ -43,6 +43,9 @@ impl State {
                 Vec::new()
             }
             Ok(entries) => {
+                if !entries.iter().any(|entry| entry.name() == self.collections.selected) {
+                    self.collections.selected = self.collection_name().unwrap_or_default().to_owned();
+                }
                 self.collections.entries = Some(entries);
                 self.take_counts();
                 let mut effects = self.ask_waiting();
@@ -57,7 +60,7 @@ impl State {
         if let Store::Open { name, collection, .. } = &mut self.store {
             let entries = self.collections.entries.as_deref().unwrap_or_default();
             match entries.iter().find(|entry| entry.name() == name) {
-                Some(Entry::Readable(info)) => *collection = Some(Arc::new(info.clone())),
+                Some(Entry::Readable(info)) => *collection = Some(Arc::clone(info)),
                 Some(Entry::Unreadable { .. }) => {}
                 None => *collection = None,
             }
@@ -118,7 +121,7 @@ impl State {
     fn use_selected(&mut self) -> Vec<Effect> {
         match self.collections.entry() {
             Some(Entry::Readable(info)) => {
-                let info = Arc::new(info.clone());
+                let info = Arc::clone(info);
                 self.notice = Some(format!("questions go to {} from now on", one_line(&info.name)));
                 self.use_collection(info.name.clone(), Some(info));
                 (self.view, self.focus) = (View::Chat, Focus::Input);
@@ -230,7 +233,7 @@ impl State {
     /// The collection in use is gone: a person's documents take its place where there are some, else the handbook.
     fn fall_back(&mut self) {
         let own = self.collections.find(CollectionInfo::DEFAULT).filter(|info| info.passages > 0);
-        let next = own.or_else(|| self.collections.find(CollectionInfo::HANDBOOK)).cloned().map(Arc::new);
+        let next = own.or_else(|| self.collections.find(CollectionInfo::HANDBOOK)).cloned();
         let name = next.as_ref().map_or(CollectionInfo::HANDBOOK, |info| &info.name).to_owned();
         let then = match &next {
             Some(info) if info.passages > 0 => "questions go to it now",
@@ -327,7 +330,7 @@ impl State {
             && let Err(at) = entries.binary_search_by(|entry| entry.name().cmp(&name))
         {
             // It shows from the start; what there is of it comes with the next list.
-            entries.insert(at, Entry::Readable(CollectionInfo::empty(&name)));
+            entries.insert(at, Entry::Readable(CollectionInfo::empty(&name).into()));
         }
         self.notice = Some(format!("indexing into {name}; Ctrl-T shows how far it is"));
         vec![self.start_ingest(name, vec![source], false)]

@@ -1,5 +1,7 @@
 //! What the collections view asks for.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
@@ -54,12 +56,12 @@ impl Effects {
     }
 
     /// Sends what the work comes to, unless it is cancelled before.
-    fn answer<F>(&self, cancel: &CancellationToken, work: impl FnOnce(std::sync::Arc<Shared>) -> F)
+    fn answer<F>(&self, cancel: &CancellationToken, work: impl FnOnce(Arc<Shared>) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {
         let cancel = cancel.clone();
-        let work = work(std::sync::Arc::clone(&self.shared)).boxed();
+        let work = work(Arc::clone(&self.shared)).boxed();
         self.spawn(async move |shared| {
             if let Some(event) = cancel.run_until_cancelled(work).await {
                 shared.send(event).await;
@@ -72,7 +74,8 @@ impl Shared {
     /// Every collection by name, also those that can't be read.
     async fn entries(&self) -> Result<Vec<Entry>, RagError> {
         let store = self.opened().await?.store;
-        let mut entries: Vec<Entry> = store.collections().await?.into_iter().map(Entry::Readable).collect();
+        let mut entries: Vec<Entry> =
+            store.collections().await?.into_iter().map(|info| Entry::Readable(Arc::new(info))).collect();
         let unreadable = store.unreadable().await?.into_iter();
         entries.extend(unreadable.map(|(name, error)| Entry::Unreadable { name, reason: error.to_string() }));
         entries.sort_by(|a, b| a.name().cmp(b.name()));

@@ -40,7 +40,7 @@ fn entries() -> Vec<Entry> {
     };
     let made = |info: CollectionInfo| {
         let (fingerprint, dim, index) = (Some(fingerprint()), Some(384), "AUTOINDEX".to_owned());
-        Entry::Readable(CollectionInfo { fingerprint, dim, index, bytes: Some(1_234_567), ..info })
+        Entry::Readable(CollectionInfo { fingerprint, dim, index, bytes: Some(1_234_567), ..info }.into())
     };
     let manual = CollectionInfo {
         documents: 312,
@@ -62,8 +62,8 @@ fn entries() -> Vec<Entry> {
         Entry::Unreadable { name: "broken".to_owned(), reason },
         made(handbook()),
         made(manual),
-        Entry::Readable(tutorial),
-        Entry::Readable(CollectionInfo::empty("nothing")),
+        Entry::Readable(tutorial.into()),
+        Entry::Readable(CollectionInfo::empty("nothing").into()),
     ]
 }
 
@@ -301,7 +301,7 @@ fn nothing_hostile_from_the_store_reaches_a_cell() {
     check(&mut world);
     press(&mut world, "r");
     let broken = Entry::Unreadable { name: format!("{evil}2"), reason: evil.clone() };
-    list(&mut world, Ok(vec![Entry::Readable(info), broken]));
+    list(&mut world, Ok(vec![Entry::Readable(info.into()), broken]));
     check(&mut world);
     for keys in ["↓", "\n", "↑d"] {
         press(&mut world, keys);

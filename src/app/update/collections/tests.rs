@@ -12,7 +12,7 @@ fn info(name: &str, rows: u64) -> CollectionInfo {
 }
 
 fn entries(infos: &[(&str, u64)]) -> Vec<Entry> {
-    infos.iter().map(|(name, rows)| Entry::Readable(info(name, *rows))).collect()
+    infos.iter().map(|(name, rows)| Entry::Readable(info(name, *rows).into())).collect()
 }
 
 /// Answers the list that was asked for last.
@@ -342,7 +342,8 @@ fn escape_leads_back_to_the_chat_from_everywhere() {
         drop_it(state);
         act(state, Action::Help);
     };
-    let cases: [(&dyn Fn(&mut State), &[Escape]); 5] = [
+    type Case<'a> = (&'a dyn Fn(&mut State), &'a [Escape]);
+    let cases: [Case<'_>; 5] = [
         (&reading, &[Escape::LeaveCollections]),
         (&text, &[Escape::BackToRows, Escape::BackToList, Escape::LeaveCollections]),
         (&name, &[Escape::BackToPath, Escape::CancelStep, Escape::LeaveCollections]),
