@@ -52,9 +52,10 @@ fn fingerprint() -> Fingerprint {
     }
 }
 
-/// One collection with one passage, or an empty one that a folder is to be indexed into.
+/// Collections whose rows are all alike; at first there is `notes`, with one passage, or empty so that a folder is to be
+/// indexed into it.
 struct FakeStore {
-    info: CollectionInfo,
+    infos: Mutex<Vec<CollectionInfo>>,
     begun: AtomicUsize,
     written: AtomicUsize,
 }
@@ -64,19 +65,28 @@ impl FakeStore {
         let fingerprint = (passages > 0).then(fingerprint);
         let info =
             CollectionInfo { documents: passages, passages, fingerprint, sources, ..CollectionInfo::empty("notes") };
-        Arc::new(Self { info, begun: AtomicUsize::new(0), written: AtomicUsize::new(0) })
+        Arc::new(Self { infos: Mutex::new(vec![info]), begun: AtomicUsize::new(0), written: AtomicUsize::new(0) })
+    }
+
+    /// Adds a collection of so many rows.
+    fn add(&self, name: &str, rows: u64) {
+        let fingerprint = Some(fingerprint());
+        let info = CollectionInfo { documents: 1, passages: rows, fingerprint, ..CollectionInfo::empty(name) };
+        self.infos.lock().unwrap().push(info);
     }
 }
 
-fn chunk() -> Chunk {
+fn chunk(collection: &str) -> Chunk {
+    let what =
+        if collection == "notes" { ("tea.md", "Tea wants leaves.") } else { ("coffee.md", "Coffee wants beans.") };
     Chunk {
         id: ChunkId::from_digest([1; 8]),
-        document: "tea.md".to_owned(),
+        document: what.0.to_owned(),
         ordinal: 0,
         heading: Vec::new(),
         lines: (1, 1),
-        bytes: 0..17,
-        text: "Tea wants leaves.".to_owned(),
+        bytes: 0..what.1.len(),
+        text: what.1.to_owned(),
         tokens: 4,
     }
 }
@@ -93,19 +103,25 @@ impl VectorStore for FakeStore {
         Ok(Health { version: "fake".to_owned(), latency: Duration::ZERO })
     }
     async fn collections(&self) -> Result<Vec<CollectionInfo>, StoreError> {
-        Ok(vec![self.info.clone()])
+        Ok(self.infos.lock().unwrap().clone())
     }
-    async fn collection(&self, _: &str) -> Result<Option<CollectionInfo>, StoreError> {
-        Ok(Some(self.info.clone()))
+    async fn collection(&self, name: &str) -> Result<Option<CollectionInfo>, StoreError> {
+        Ok(self.infos.lock().unwrap().iter().find(|info| info.name == name).cloned())
     }
-    async fn ensure_collection(&self, _: &str, _: Option<&Fingerprint>) -> Result<(), StoreError> {
+    async fn ensure_collection(&self, name: &str, _: Option<&Fingerprint>) -> Result<(), StoreError> {
+        if self.collection(name).await?.is_none() {
+            self.add(name, 0);
+        }
         Ok(())
     }
     async fn clear_collection(&self, _: &str) -> Result<(), StoreError> {
         Ok(())
     }
-    async fn drop_collection(&self, _: &str) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn drop_collection(&self, name: &str) -> Result<bool, StoreError> {
+        let mut infos = self.infos.lock().unwrap();
+        let before = infos.len();
+        infos.retain(|info| info.name != name);
+        Ok(infos.len() < before)
     }
     async fn remember_source(&self, _: &str, _: &SourceSpec) -> Result<(), StoreError> {
         Ok(())
@@ -125,8 +141,10 @@ impl VectorStore for FakeStore {
     async fn read_documents(&self, _: &str, _: &[String]) -> Result<Vec<Indexed>, StoreError> {
         Ok(Vec::new())
     }
-    async fn browse(&self, _: &str, _: u64, _: usize) -> Result<Vec<Chunk>, StoreError> {
-        Ok(vec![chunk()])
+    async fn browse(&self, collection: &str, offset: u64, limit: usize) -> Result<Vec<Chunk>, StoreError> {
+        let Some(info) = self.collection(collection).await? else { return Ok(Vec::new()) };
+        let last = info.passages.min(offset + limit as u64);
+        Ok((offset..last).map(|at| Chunk { lines: (at as u32 + 1, at as u32 + 1), ..chunk(collection) }).collect())
     }
     async fn touch_document(&self, _: &str, _: &DocumentRecord) -> Result<(), StoreError> {
         Ok(())
@@ -141,16 +159,16 @@ impl VectorStore for FakeStore {
         _: &Vector,
         _: usize,
     ) -> Result<Vec<Hit>, StoreError> {
-        Ok(vec![Hit { id: chunk().id, score: 0.5 }])
+        Ok(vec![Hit { id: chunk("notes").id, score: 0.5 }])
     }
     async fn search_keyword(&self, _: &str, _: &str, _: usize) -> Result<Vec<Hit>, StoreError> {
-        Ok(vec![Hit { id: chunk().id, score: 2.0 }])
+        Ok(vec![Hit { id: chunk("notes").id, score: 2.0 }])
     }
-    async fn get(&self, _: &str, _: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
-        Ok(vec![chunk()])
+    async fn get(&self, collection: &str, _: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
+        Ok(vec![chunk(collection)])
     }
-    async fn neighbours(&self, _: &str, _: ChunkId, _: u32, _: u32) -> Result<Vec<Chunk>, StoreError> {
-        Ok(vec![chunk()])
+    async fn neighbours(&self, collection: &str, _: ChunkId, _: u32, _: u32) -> Result<Vec<Chunk>, StoreError> {
+        Ok(vec![chunk(collection)])
     }
 }
 
@@ -209,6 +227,8 @@ struct World {
     embedder: Option<FakeEmbedder>,
     /// The embedding model never comes.
     waits: bool,
+    /// How often opening the store fails before it works.
+    closed: usize,
     deltas: mpsc::UnboundedSender<Delta>,
     pieces: Option<mpsc::UnboundedReceiver<Delta>>,
 }
@@ -223,7 +243,7 @@ impl World {
     fn new() -> Self {
         let (deltas, pieces) = mpsc::unbounded_channel();
         let embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: false });
-        Self { store: FakeStore::new(1, Vec::new()), embedder, waits: false, deltas, pieces: Some(pieces) }
+        Self { store: FakeStore::new(1, Vec::new()), embedder, waits: false, closed: 0, deltas, pieces: Some(pieces) }
     }
 
     /// Runs the application while `person` types, and quits it when they are done.
@@ -231,8 +251,14 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let opened = Opened { store: self.store.clone(), collection: "notes".to_owned(), keeps_handbook: true };
         let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
+        let closed = AtomicUsize::new(self.closed);
         let setup = Setup {
-            open: Box::new(|| async { Ok(opened) }.boxed()),
+            open: Box::new(move || {
+                let opened = opened.clone();
+                let fails = closed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                async move { if fails { Err(anyhow::anyhow!("the server is away")) } else { Ok(opened) } }.boxed()
+            }),
+            chunker: Chunker::Markdown,
             prepare_model: Arc::new(move |_, cancel| -> BoxFuture<_> {
                 let embedder = embedder.lock().unwrap().take();
                 Box::pin(async move {
@@ -280,6 +306,19 @@ impl Keys {
     }
     fn press(&self, key: char, modifiers: KeyModifiers) {
         self.code(KeyCode::Char(key), modifiers);
+    }
+    /// Presses keys one after the other and lets things happen; `↵` is Enter, `⎋` is Esc, `⇥` is Tab.
+    async fn type_out(&self, keys: &str) {
+        for key in keys.chars() {
+            let code = match key {
+                '↵' => KeyCode::Enter,
+                '⎋' => KeyCode::Esc,
+                '⇥' => KeyCode::Tab,
+                key => KeyCode::Char(key),
+            };
+            self.code(code, KeyModifiers::NONE);
+            sleep(A_WHILE).await;
+        }
     }
     async fn ask(&self, question: &str) {
         self.0.send(Input::Paste(question.to_owned())).unwrap();
@@ -379,4 +418,115 @@ async fn idle_draws_nothing() {
     let long = World::new().run(async |_| sleep(Duration::from_secs(3600)).await).await;
     assert!(short.frames > 1);
     assert_eq!(short.frames, long.frames);
+}
+
+/// A store of three collections, of which `notes` is in use.
+fn world_of_collections() -> World {
+    let world = World::new();
+    world.store.add("docs", 3);
+    world.store.add("drinks", 230);
+    world
+}
+
+fn assert_shows(screen: &str, texts: &[&str]) {
+    for text in texts {
+        assert!(screen.contains(text), "{text} is not in\n{screen}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn collections_are_listed_looked_into_and_switched() {
+    let mut world = world_of_collections();
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+    });
+    let list = ran.await.screen;
+    assert_shows(&list, &["Collections · fake · 3", "docs", "drinks", "230", "▸notes", "in use"]);
+
+    let mut world = world_of_collections();
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("kbG").await;
+    });
+    let rows = ran.await.screen;
+    assert_shows(&rows, &["drinks · row 230 of 230", "coffee.md", "229-229", "Coffee wants beans."]);
+
+    let mut world = world_of_collections();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        // A running answer is not disturbed; what is asked after the switch goes to the other collection.
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("k↵").await;
+        keys.ask("What do they want?").await;
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("j↵").await;
+        deltas.send(text("Beans.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+    });
+    let chat = ran.await.screen;
+    assert_shows(&chat, &["notes · 1 passages", "What do they want?", "Beans.", "coffee.md", "k=5 · drinks", "ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_collection_in_use_falls_back() {
+    let mut world = world_of_collections();
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("dnote↵s↵").await;
+        sleep(A_WHILE).await;
+        keys.code(KeyCode::Esc, KeyModifiers::NONE);
+        keys.ask("What do they want?").await;
+    });
+    assert_shows(&ran.await.screen, &["docs · 3 passages", "coffee.md"]);
+    let names: Vec<String> = world.store.infos.lock().unwrap().iter().map(|info| info.name.clone()).collect();
+    assert_eq!(names, ["docs", "drinks"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_is_made_from_a_folder_and_not_dropped_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("recipes")).unwrap();
+    std::fs::write(folder.path().join("recipes/tea.md"), "# Tea\n\nTea wants leaves.\n").unwrap();
+    let path = folder.path().join("rec").to_str().unwrap().to_owned();
+    let mut world = world_of_collections();
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("n").await;
+        keys.0.send(Input::Paste(path)).unwrap();
+        keys.type_out("⇥↵").await;
+        keys.code(KeyCode::Enter, KeyModifiers::NONE);
+        sleep(A_WHILE).await;
+        keys.type_out("d").await;
+    });
+    let screen = ran.await.screen;
+    assert_shows(&screen, &["▸recipes", "indexing", "d drop"]);
+    assert!(!screen.contains("Drop recipes"), "{screen}");
+    assert_eq!(world.store.written.load(Ordering::SeqCst), 1);
+    assert!(world.store.infos.lock().unwrap().iter().any(|info| info.name == "recipes"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_away_is_tried_again() {
+    let mut world = world_of_collections();
+    world.closed = 2;
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+    });
+    assert_shows(&ran.await.screen, &["✗ the server is away", "r tries again"]);
+    let mut world = world_of_collections();
+    world.closed = 2;
+    let ran = world.run(async |keys| {
+        keys.press('o', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("r").await;
+    });
+    assert_shows(&ran.await.screen, &["Collections · fake · 3", "▸notes", "in use", "ready"]);
 }

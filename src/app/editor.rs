@@ -52,6 +52,11 @@ impl Editor {
         fits == clean.len()
     }
 
+    /// Puts in the first line of a text that holds anything: for what is one line only.
+    pub fn insert_line(&mut self, text: &str) -> bool {
+        self.insert(text.split(['\r', '\n']).find(|line| !line.is_empty()).unwrap_or_default())
+    }
+
     pub fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Newline => {

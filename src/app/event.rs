@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
+use super::{Entry, RequestId, View};
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Mode, Passage, ProgressSnapshot, SearchSettings,
-    StageTimings, TurnId, Usage,
+    SourceSpec, StageTimings, TurnId, Usage,
 };
 
 /// Everything that can happen to the application.
@@ -13,7 +14,7 @@ pub enum Event {
     /// The store is open. `collection` is the one to show; `None` where it does not exist yet. `index`: it is to be
     /// indexed right away.
     StoreOpened { store: String, name: String, collection: Option<CollectionInfo>, index: bool },
-    /// The shown collection holds something else now; what could not be answered before may be now.
+    /// A collection holds something else now; what could not be answered before may be now.
     CollectionChanged(Arc<CollectionInfo>),
     /// The store can't be opened: nothing can be searched. The text says what to do.
     StoreFailed(String),
@@ -37,12 +38,22 @@ pub enum Event {
     Finished { turn: TurnId, finish: FinishReason, usage: Option<Usage>, timings: StageTimings },
     /// The turn failed; the text says why and what to do.
     TurnFailed { turn: TurnId, message: String },
-    /// The chunks around a passage, itself included, in order.
-    Neighbours { id: ChunkId, chunks: Vec<Chunk> },
+    /// The chunks around a passage of a collection, itself included, in order.
+    Neighbours { collection: String, id: ChunkId, chunks: Vec<Chunk> },
     /// An ingest's progress, a few times a second while it runs.
     IngestProgress { job: JobId, snapshot: ProgressSnapshot, elapsed: Duration },
     /// An ingest ended. `collection` is what it left.
     IngestFinished { job: JobId, result: Result<IngestReport, String>, collection: Option<Arc<CollectionInfo>> },
+    /// All collections of the store by name, or why they can't be listed.
+    CollectionsListed { request: RequestId, result: Result<Vec<Entry>, String> },
+    /// Rows of the collection that is looked at, or why they can't be read.
+    Rows { request: RequestId, result: Result<Vec<Chunk>, String> },
+    /// A collection is gone, or the reason why not.
+    CollectionDropped { name: String, result: Result<(), String> },
+    /// A path as far as it could be completed, and the folders that it could go on with.
+    PathCompleted { request: RequestId, path: String, candidates: Vec<String> },
+    /// What a path or URL leads to, or why it can't be indexed.
+    SourceChecked { request: RequestId, result: Result<SourceSpec, String> },
     /// Something to tell in the status line.
     Notice(String),
 }
@@ -53,20 +64,53 @@ pub enum Effect {
     /// Retrieve, then answer.
     Ask {
         turn: TurnId,
+        collection: String,
         question: String,
         settings: SearchSettings,
     },
     CancelTurn(TurnId),
-    /// Index anew whatever the shown collection was made from; `force` also what has not changed.
+    /// Index these sources, or where there are none whatever the collection was made from; `force` also what has not
+    /// changed.
     StartIngest {
         job: JobId,
+        collection: String,
+        sources: Vec<SourceSpec>,
         force: bool,
     },
     CancelIngest(JobId),
     /// Fetch the chunks around a passage.
-    LoadNeighbours(ChunkId),
+    LoadNeighbours {
+        collection: String,
+        id: ChunkId,
+    },
     /// Keep a question for the history of later runs.
     Remember(String),
+    /// List the store's collections.
+    ListCollections {
+        request: RequestId,
+    },
+    /// Read rows of a collection from the `offset`-th on. A reading that is under way is given up.
+    BrowseRows {
+        request: RequestId,
+        collection: String,
+        offset: u64,
+        limit: usize,
+    },
+    DropCollection {
+        name: String,
+    },
+    /// Complete the path of a folder.
+    CompletePath {
+        request: RequestId,
+        path: String,
+    },
+    /// Look at what a path or URL leads to.
+    CheckSource {
+        request: RequestId,
+        location: String,
+    },
+    /// Try again to open the store.
+    OpenStore,
     /// Try again to get the embedding model.
     RetryModel,
     /// Draw everything anew, whatever the terminal shows.
@@ -98,10 +142,12 @@ pub enum Action {
     SelectPassage(usize),
     /// Shows another part of a pane.
     Scroll(Scroll),
-    /// Goes from the chat to the ingest view or back.
-    SwitchView,
+    /// Goes to a view, or back to the chat where it is shown already.
+    SwitchView(View),
     Help,
-    /// Indexes anew what has changed; where the embedding model could not be had, tries to get that first.
+    /// Does something in the collections view.
+    Collection(CollectionAction),
+    /// Indexes anew what has changed in the collection in use, or the selected one; where the embedding model could not be had, tries to get that first.
     Reindex,
     /// One step back: see [`Escape`](super::Escape).
     Escape,
@@ -110,6 +156,33 @@ pub enum Action {
     Redraw,
     Suspend,
     Quit,
+}
+
+/// What can be done in the collections view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollectionAction {
+    /// Selects a collection by its place in the list, from 0.
+    Select(usize),
+    /// Asks the selected one from now on.
+    Use,
+    /// Looks at its rows.
+    Browse,
+    /// Selects a row, from 0.
+    SelectRow(u64),
+    /// From the table of rows to the text of one, or back.
+    SwitchPane,
+    /// Indexes the selected one anew, also what has not changed.
+    ReindexAll,
+    /// Makes a new one from a folder.
+    Create,
+    /// Drops the selected one, after asking.
+    Drop,
+    /// Completes the path of the one to be made.
+    CompletePath,
+    /// Goes on with what is asked for: takes the path, makes it, drops it.
+    Confirm,
+    /// Reads what is shown again.
+    Reload,
 }
 
 /// What can be done in the input beside putting text in.
@@ -136,6 +209,8 @@ pub enum Scroll {
     /// Rows below the selected passage's own first row; negative shows what stands before it in the document.
     Passage(isize),
     Skips(usize),
+    /// The text of a collection's row.
+    Row(usize),
     Help(usize),
 }
 

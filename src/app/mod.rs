@@ -4,13 +4,15 @@
 //! effects come back as events that carry ids, so that a late one of cancelled work is dropped. It does not know how
 //! anything looks: a key has become an [`Action`] and a scroll position a row before they get here.
 
+mod collections;
 mod editor;
 mod event;
 mod history;
 mod state;
 mod update;
 
+pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
 pub use editor::Editor;
-pub use event::{Action, ChatScroll, Edit, Effect, Event, Scroll};
+pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
 pub use history::History;
-pub use state::{Answerer, Armed, Escape, Focus, IngestJob, Model, State, Store, View};
+pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};

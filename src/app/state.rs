@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ChatScroll, Editor, History};
+use super::{ChatScroll, Collections, Editor, History, Step};
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings, Turn,
 };
@@ -22,8 +22,8 @@ pub struct State {
     pub selected_turn: Option<usize>,
     /// Place of the selected passage among the shown turn's, from 0.
     pub selected_passage: usize,
-    /// Surroundings of passages, by passage; an empty list was asked for and has not come yet.
-    pub neighbours: BTreeMap<ChunkId, Vec<Chunk>>,
+    /// Surroundings of passages, by collection and passage; an empty list was asked for and has not come yet.
+    pub neighbours: BTreeMap<(String, ChunkId), Vec<Chunk>>,
 
     pub chat_scroll: ChatScroll,
     pub passage_scroll: isize,
@@ -34,8 +34,8 @@ pub struct State {
     pub model: Model,
     pub answerer: Answerer,
     pub ingest: Option<IngestJob>,
-    /// How the last ingest ended.
-    pub last_ingest: Option<Result<IngestReport, String>>,
+    pub last_ingest: Option<EndedIngest>,
+    pub collections: Collections,
 
     /// Something to tell, until something else is told or the person goes on.
     pub notice: Option<String>,
@@ -52,6 +52,7 @@ pub enum View {
     #[default]
     Chat,
     Ingest,
+    Collections,
 }
 
 /// Which pane of the chat view the keys go to.
@@ -113,10 +114,20 @@ pub enum Answerer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngestJob {
     pub id: JobId,
+    /// Name of the collection that it fills.
+    pub collection: String,
     pub snapshot: ProgressSnapshot,
     pub elapsed: Duration,
     /// It was asked to stop and is finishing what it has in hand.
     pub stopping: bool,
+}
+
+/// How an ingest ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedIngest {
+    /// Name of the collection that it filled.
+    pub collection: String,
+    pub result: Result<IngestReport, String>,
 }
 
 /// A key was pressed that does something only when pressed once more.
@@ -134,6 +145,15 @@ pub enum Escape {
     ArmStopIngest,
     StopIngest,
     LeaveIngest,
+    /// From the name of a new collection to its path.
+    BackToPath,
+    /// Neither makes nor drops a collection.
+    CancelStep,
+    /// From a row's text to the table of rows.
+    BackToRows,
+    /// From the rows to the list of collections.
+    BackToList,
+    LeaveCollections,
     /// The text so far is kept.
     StopAnswer,
     FocusInput,
@@ -164,9 +184,24 @@ impl State {
         self.shown_turn()?.passages.get(self.selected_passage)
     }
 
+    /// What stands around the shown passage in its document, as far as it has come.
+    pub fn shown_neighbours(&self) -> &[Chunk] {
+        let key = self.shown_turn().zip(self.shown_passage());
+        let key = key.map(|(turn, passage)| (turn.collection.clone(), passage.chunk.id));
+        key.and_then(|key| self.neighbours.get(&key)).map_or(&[], Vec::as_slice)
+    }
+
     /// The turn that is being answered, if one is.
     pub fn running_turn(&self) -> Option<&Turn> {
         self.turns.last().filter(|turn| turn.state.is_running())
+    }
+
+    /// Name of the collection that is searched, once the store is open.
+    pub fn collection_name(&self) -> Option<&str> {
+        match &self.store {
+            Store::Open { name, .. } => Some(name),
+            Store::Opening | Store::Failed(_) => None,
+        }
     }
 
     /// The collection that is searched, once it is known and exists.
@@ -187,6 +222,13 @@ impl State {
                 Some(job) if !job.stopping && self.armed == Some(Armed::StopIngest) => Escape::StopIngest,
                 Some(job) if !job.stopping => Escape::ArmStopIngest,
                 Some(_) | None => Escape::LeaveIngest,
+            },
+            View::Collections => match &self.collections.step {
+                Step::Choose => Escape::LeaveCollections,
+                Step::Browse(browsing) if browsing.in_text => Escape::BackToRows,
+                Step::Browse(_) => Escape::BackToList,
+                Step::Create(creating) if creating.source.is_some() => Escape::BackToPath,
+                Step::Create(_) | Step::Drop(_) => Escape::CancelStep,
             },
             View::Chat if self.running_turn().is_some() => Escape::StopAnswer,
             View::Chat if self.focus != Focus::Input => Escape::FocusInput,

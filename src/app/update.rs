@@ -1,9 +1,12 @@
-use std::{collections::btree_map::Entry, sync::Arc, time::Duration};
+mod collections;
+mod ingest;
+
+use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, Focus, IngestJob, Model, Scroll, State, Store, View,
+    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, Focus, Model, Scroll, State, Step, Store, View,
 };
-use crate::domain::{IngestReport, JobId, ProgressSnapshot, StageTimings, Turn, TurnId, TurnState};
+use crate::domain::{CollectionInfo, StageTimings, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -20,19 +23,21 @@ impl State {
         match event {
             Event::Action(action) => self.act(action),
             Event::StoreOpened { store, name, collection, index } => {
+                let first =
+                    (index && self.ingest.is_none()).then(|| self.start_ingest(name.clone(), Vec::new(), false));
                 self.store = Store::Open { description: store, name, collection: collection.map(Arc::new) };
-                let index = (index && self.ingest.is_none()).then(|| self.start_ingest());
                 let mut effects = self.ask_waiting();
-                effects.extend(index);
+                effects.extend(first);
                 effects
             }
             Event::CollectionChanged(changed) => {
-                if let Store::Open { collection, .. } = &mut self.store {
-                    *collection = Some(changed);
-                }
+                self.note_collection(changed);
                 self.ask_waiting()
             }
             Event::StoreFailed(message) => {
+                if self.collections.reading.take().is_some() {
+                    self.collections.error = Some(message.clone());
+                }
                 self.store = Store::Failed(message);
                 self.ask_waiting()
             }
@@ -96,9 +101,9 @@ impl State {
                 }
                 Vec::new()
             }
-            Event::Neighbours { id, chunks } => {
+            Event::Neighbours { collection, id, chunks } => {
                 // Only what is still wanted: an ingest in between has made the rest out of date.
-                if let Entry::Occupied(mut entry) = self.neighbours.entry(id) {
+                if let Entry::Occupied(mut entry) = self.neighbours.entry((collection, id)) {
                     entry.insert(chunks);
                 }
                 Vec::new()
@@ -109,24 +114,12 @@ impl State {
                 }
                 Vec::new()
             }
-            Event::IngestFinished { job, result, collection } => {
-                if self.ingest.take_if(|running| running.id == job).is_none() {
-                    return Vec::new();
-                }
-                if let (Store::Open { collection: shown, .. }, Some(left)) = (&mut self.store, collection) {
-                    *shown = Some(left);
-                }
-                if self.armed == Some(Armed::StopIngest) {
-                    self.armed = None;
-                }
-                self.notice = Some(summary(&result));
-                self.last_ingest = Some(result);
-                self.skips_scroll = 0;
-                self.neighbours.clear();
-                let mut effects = self.ask_waiting();
-                effects.extend(self.load_neighbours());
-                effects
-            }
+            Event::IngestFinished { job, result, collection } => self.ingest_finished(job, result, collection),
+            Event::CollectionsListed { request, result } => self.collections_listed(request, result),
+            Event::Rows { request, result } => self.rows_read(request, result),
+            Event::CollectionDropped { name, result } => self.collection_dropped(&name, result),
+            Event::PathCompleted { request, path, candidates } => self.path_completed(request, path, candidates),
+            Event::SourceChecked { request, result } => self.source_checked(request, result),
             Event::Notice(text) => {
                 self.notice = Some(text);
                 Vec::new()
@@ -138,6 +131,8 @@ impl State {
         let armed = self.armed.take();
         match action {
             Action::Submit => return self.submit(),
+            Action::Insert(text) if self.view == View::Collections => self.write_line(|line| line.insert_line(&text)),
+            Action::Edit(edit) if self.view == View::Collections => self.write_line(|line| line.edit(edit)),
             Action::Insert(text) => {
                 self.history.end_walk();
                 self.focus = Focus::Input;
@@ -191,20 +186,26 @@ impl State {
                 Scroll::Chat(to) => self.chat_scroll = to,
                 Scroll::Passage(to) => self.passage_scroll = to,
                 Scroll::Skips(to) => self.skips_scroll = to,
+                Scroll::Row(to) => {
+                    if let Step::Browse(browsing) = &mut self.collections.step {
+                        browsing.scroll = to;
+                    }
+                }
                 Scroll::Help(to) => self.help_scroll = to,
             },
-            Action::SwitchView => {
-                self.view = match self.view {
-                    View::Chat => View::Ingest,
-                    View::Ingest => View::Chat,
-                };
+            Action::SwitchView(view) => {
+                self.view = if self.view == view { View::Chat } else { view };
                 self.help = false;
+                if self.view == View::Collections {
+                    return self.enter_collections();
+                }
             }
+            Action::Collection(action) => return self.act_on_collections(action),
             Action::Help => {
                 self.help = !self.help;
                 self.help_scroll = 0;
             }
-            Action::Reindex => return self.reindex(),
+            Action::Reindex => return self.reindex(false),
             Action::Escape => {
                 self.armed = armed;
                 return self.step_back();
@@ -214,7 +215,9 @@ impl State {
                     return vec![Effect::Quit];
                 }
                 self.armed = Some(Armed::Quit);
-                if !self.input.is_empty() {
+                if self.view == View::Collections && self.collections.line().is_some() {
+                    self.write_line(|line| drop(line.take()));
+                } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
                     let cleared = self.input.take();
                     self.history.push(&cleared);
@@ -240,6 +243,7 @@ impl State {
         self.turns.push(Turn {
             id: TurnId(self.last_turn),
             question: question.clone(),
+            collection: String::new(),
             settings: self.settings,
             model: None,
             passages: Vec::new(),
@@ -257,10 +261,20 @@ impl State {
         effects
     }
 
+    /// The collection in use, if it is this one, holds something else now.
+    fn note_collection(&mut self, changed: Arc<CollectionInfo>) {
+        if let Store::Open { name, collection, .. } = &mut self.store
+            && *name == changed.name
+        {
+            *collection = Some(changed);
+        }
+    }
+
     /// Asks the waiting question if everything it needs is there, or fails it if that will never be.
     fn ask_waiting(&mut self) -> Vec<Effect> {
         let readiness = self.readiness();
         let answerer = self.answerer.clone();
+        let collection = self.collection_name().unwrap_or_default().to_owned();
         let Some(turn) = self.turns.last_mut().filter(|turn| turn.state == TurnState::Waiting) else {
             return Vec::new();
         };
@@ -276,7 +290,13 @@ impl State {
                     Answerer::Model(label) => Some(label),
                     Answerer::Unknown | Answerer::Quotes => None,
                 };
-                vec![Effect::Ask { turn: turn.id, question: turn.question.clone(), settings: turn.settings }]
+                turn.collection = collection.clone();
+                vec![Effect::Ask {
+                    turn: turn.id,
+                    collection,
+                    question: turn.question.clone(),
+                    settings: turn.settings,
+                }]
             }
         }
     }
@@ -286,13 +306,16 @@ impl State {
             Store::Opening => Readiness::NotYet,
             Store::Failed(message) => Readiness::Never(message.clone()),
             Store::Open { collection: Some(collection), .. } if collection.passages > 0 => Readiness::Ready,
-            Store::Open { .. } if self.ingest.is_some() => Readiness::NotYet,
+            Store::Open { name, .. } if self.ingest.as_ref().is_some_and(|job| job.collection == *name) => {
+                Readiness::NotYet
+            }
             // Nothing that it is made from is known, so no index was begun by itself.
             Store::Open { name, .. } if self.last_ingest.is_none() => Readiness::Never(format!(
                 "the collection {name:?} holds no passages yet\nhint: `askdocs ingest PATH --collection {name}` fills it"
             )),
             Store::Open { name, .. } => {
-                let why = match &self.last_ingest {
+                let ended = self.last_ingest.as_ref().filter(|ended| ended.collection == *name);
+                let why = match ended.map(|ended| &ended.result) {
                     Some(Err(message)) => format!("\n{message}"),
                     Some(Ok(_)) | None => String::new(),
                 };
@@ -336,40 +359,15 @@ impl State {
 
     /// Asks for the surroundings of the passage that is shown, once.
     fn load_neighbours(&mut self) -> Vec<Effect> {
-        let Some(id) = self.shown_passage().map(|passage| passage.chunk.id) else { return Vec::new() };
-        match self.neighbours.entry(id) {
+        let Some((turn, passage)) = self.shown_turn().zip(self.shown_passage()) else { return Vec::new() };
+        let (collection, id) = (turn.collection.clone(), passage.chunk.id);
+        match self.neighbours.entry((collection.clone(), id)) {
             Entry::Occupied(_) => Vec::new(),
             Entry::Vacant(entry) => {
                 entry.insert(Vec::new());
-                vec![Effect::LoadNeighbours(id)]
+                vec![Effect::LoadNeighbours { collection, id }]
             }
         }
-    }
-
-    fn reindex(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if let Model::Failed(_) = self.model {
-            self.model = Model::default();
-            effects.push(Effect::RetryModel);
-        }
-        match (&self.store, &self.ingest) {
-            (_, Some(_)) => self.notice = Some("indexing is under way already; Ctrl-T shows how far it is".to_owned()),
-            (Store::Open { .. }, None) => effects.push(self.start_ingest()),
-            (Store::Opening, None) => self.notice = Some("the store is still being opened".to_owned()),
-            (Store::Failed(_), None) => {
-                self.notice = Some("the store could not be opened, so nothing can be indexed".to_owned());
-            }
-        }
-        effects
-    }
-
-    fn start_ingest(&mut self) -> Effect {
-        self.last_job += 1;
-        let id = JobId(self.last_job);
-        let snapshot = ProgressSnapshot::default();
-        self.ingest = Some(IngestJob { id, snapshot, elapsed: Duration::ZERO, stopping: false });
-        self.skips_scroll = 0;
-        Effect::StartIngest { job: id, force: false }
     }
 
     fn step_back(&mut self) -> Vec<Effect> {
@@ -385,7 +383,8 @@ impl State {
                     return vec![Effect::CancelIngest(job.id)];
                 }
             }
-            Escape::LeaveIngest => self.view = View::Chat,
+            Escape::LeaveIngest | Escape::LeaveCollections => self.view = View::Chat,
+            Escape::BackToPath | Escape::CancelStep | Escape::BackToRows | Escape::BackToList => self.leave_step(),
             Escape::StopAnswer => return self.stop_answer(),
             Escape::FocusInput => self.focus = Focus::Input,
             Escape::FollowLatest => {
@@ -395,26 +394,6 @@ impl State {
             Escape::Nothing => {}
         }
         Vec::new()
-    }
-}
-
-/// How an ingest ended, in one line.
-fn summary(result: &Result<IngestReport, String>) -> String {
-    let report = match result {
-        Ok(report) => report,
-        Err(message) => return format!("indexing failed: {}", message.lines().next().unwrap_or("")),
-    };
-    let totals = format!("{} documents, {} passages", report.documents, report.passages);
-    let skipped = match report.skipped.len() {
-        0 => String::new(),
-        n => format!(" · {n} skipped, Ctrl-T says why"),
-    };
-    if report.interrupted {
-        format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")
-    } else if report.unchanged == report.documents && report.removed == 0 {
-        format!("nothing has changed: {totals}{skipped}")
-    } else {
-        format!("indexed {totals} in {:.1} s{skipped}", report.seconds)
     }
 }
 

@@ -41,17 +41,20 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         }
         Err(error) => (None, Some(format!("{error:#}"))),
     };
+    let wiring = Arc::new(wiring);
     let (config, paths) = (wiring.config.clone(), wiring.paths.clone());
     let setup = Setup {
         chat,
         chat_note,
         templates: wiring.templates(),
+        chunker: wiring.config.chunker.clone(),
         theme: Theme::new(output.colour()),
         history_file: paths.state.join("history.jsonl"),
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
         }),
         open: Box::new(move || {
+            let wiring = Arc::clone(&wiring);
             Box::pin(async move {
                 let store = wiring.store()?;
                 let collection = wiring.collection_name(store.as_ref()).await?;

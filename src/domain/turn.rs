@@ -138,6 +138,8 @@ impl TurnState {
 pub struct Turn {
     pub id: TurnId,
     pub question: String,
+    /// Name of the collection that was searched. Empty until the question has been asked.
+    pub collection: String,
     pub settings: SearchSettings,
     /// The model that answers, or `None` when sentences of the passages are quoted instead.
     pub model: Option<String>,

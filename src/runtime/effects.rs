@@ -1,3 +1,6 @@
+mod collections;
+mod paths;
+
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -12,8 +15,8 @@ use crate::{
     app::{Effect, Event},
     chat::ChatModel,
     domain::{
-        Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot, SearchSettings, SourceSpec,
-        TurnId,
+        Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot, SearchSettings,
+        SourceSpec, TurnId,
     },
     embed::Embedder,
     rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
@@ -30,6 +33,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 pub type Preparing = Arc<
     dyn Fn(Arc<Progress>, CancellationToken) -> BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> + Send + Sync,
 >;
+
+/// Opens the store and names the collection to show.
+pub type Opening = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Opened>> + Send + Sync>;
 
 /// An open store, and which of its collections to show.
 #[derive(Clone)]
@@ -86,6 +92,8 @@ pub struct Effects {
     turn: Option<(TurnId, CancellationToken)>,
     job: Option<(JobId, Watched)>,
     model: Option<Watched>,
+    /// Ends the reading of rows that is under way.
+    browsing: CancellationToken,
 }
 
 /// What tasks need.
@@ -95,7 +103,10 @@ struct Shared {
     cancel: CancellationToken,
     opened: watch::Sender<Option<Opened>>,
     model: watch::Sender<Model>,
+    open: Opening,
     prepare_model: Preparing,
+    /// How documents of a new collection are cut.
+    chunker: Chunker,
     chat: Option<Arc<dyn ChatModel>>,
     templates: Templates,
     history_file: PathBuf,
@@ -111,24 +122,23 @@ impl Effects {
             cancel: CancellationToken::new(),
             opened: watch::Sender::new(None),
             model: watch::Sender::new(Model::Pending),
+            open: setup.open,
             prepare_model: setup.prepare_model,
+            chunker: setup.chunker,
             chat: setup.chat,
             templates: setup.templates,
             history_file: setup.history_file,
         });
-        let mut effects = Self { shared: Arc::clone(&shared), turn: None, job: None, model: None };
+        let browsing = CancellationToken::new();
+        let mut effects = Self { shared: Arc::clone(&shared), turn: None, job: None, model: None, browsing };
         let note = setup.chat_note;
-        let open = setup.open;
         effects.spawn(async move |shared| {
             shared.send(Event::ChatModel { label, note }).await;
             let file = shared.history_file.clone();
             if let Ok(questions) = tokio::task::spawn_blocking(move || history::load(&file)).await {
                 shared.send(Event::History(questions)).await;
             }
-            match contained(async { open().await }).await {
-                Ok(opened) => shared.show_opened(opened).await,
-                Err(error) => shared.send(Event::StoreFailed(format!("{error:#}"))).await,
-            }
+            shared.open().await;
         });
         effects.prepare_model();
         effects
@@ -158,11 +168,11 @@ impl Effects {
 
     pub fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Ask { turn, question, settings } => {
+            Effect::Ask { turn, collection, question, settings } => {
                 let cancel = self.shared.cancel.child_token();
                 self.turn = Some((turn, cancel.clone()));
                 self.spawn(async move |shared| {
-                    let asked = contained(shared.ask(turn, &question, settings));
+                    let asked = contained(shared.ask(turn, collection, &question, settings));
                     if let Some(Err(error)) = cancel.run_until_cancelled(asked).await {
                         shared.send(Event::TurnFailed { turn, message: error.to_string() }).await;
                     }
@@ -173,12 +183,12 @@ impl Effects {
                     cancel.cancel();
                 }
             }
-            Effect::StartIngest { job, force } => {
+            Effect::StartIngest { job, collection, sources, force } => {
                 let watched = Watched::new(&self.shared.cancel);
                 let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
                 self.job = Some((job, watched));
                 self.spawn(async move |shared| {
-                    let result = contained(shared.reindex(force, &progress, &cancel)).await;
+                    let result = contained(shared.index(collection, sources, force, &progress, &cancel)).await;
                     // From here on there is nothing to sample.
                     cancel.cancel();
                     let (result, collection) = match result {
@@ -195,9 +205,9 @@ impl Effects {
                     watched.cancel.cancel();
                 }
             }
-            Effect::LoadNeighbours(id) => self.spawn(async move |shared| {
-                if let Some(chunks) = shared.neighbours(id).await {
-                    shared.send(Event::Neighbours { id, chunks }).await;
+            Effect::LoadNeighbours { collection, id } => self.spawn(async move |shared| {
+                if let Some(chunks) = shared.neighbours(&collection, id).await {
+                    shared.send(Event::Neighbours { collection, id, chunks }).await;
                 }
             }),
             Effect::Remember(question) => self.spawn(async move |shared| {
@@ -207,6 +217,14 @@ impl Effects {
                     tracing::warn!("the question was not kept for later: {error}");
                 }
             }),
+            Effect::ListCollections { request } => self.list_collections(request),
+            Effect::BrowseRows { request, collection, offset, limit } => {
+                self.browse(request, collection, offset, limit)
+            }
+            Effect::DropCollection { name } => self.drop_collection(name),
+            Effect::CompletePath { request, path } => self.complete_path(request, path),
+            Effect::CheckSource { request, location } => self.check_source(request, location),
+            Effect::OpenStore => self.spawn(async move |shared| shared.open().await),
             Effect::RetryModel => self.prepare_model(),
             // The loop has the terminal and does these itself.
             Effect::Redraw | Effect::Suspend | Effect::Quit => {}
@@ -275,6 +293,13 @@ impl Shared {
         let _ = self.events.send(event).await;
     }
 
+    async fn open(&self) {
+        match contained(async { (self.open)().await }).await {
+            Ok(opened) => self.show_opened(opened).await,
+            Err(error) => self.send(Event::StoreFailed(format!("{error:#}"))).await,
+        }
+    }
+
     async fn show_opened(&self, opened: Opened) {
         let (store, name) = (opened.store.describe(), opened.collection.clone());
         let shown = async {
@@ -311,8 +336,8 @@ impl Shared {
         waited.unwrap_or(Model::Pending)
     }
 
-    async fn ask(&self, turn: TurnId, question: &str, settings: SearchSettings) -> Result<(), RagError> {
-        let Opened { store, collection: name, .. } = self.opened().await?;
+    async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
+        let store = self.opened().await?.store;
         let model = if settings.mode.uses_dense() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
         let (embedder, note) = match model {
             Model::Ready(embedder) => (Some(embedder), None),
@@ -349,16 +374,20 @@ impl Shared {
         asked
     }
 
-    /// Indexes anew whatever the shown collection was made from.
-    async fn reindex(
+    /// Indexes the sources, or where there are none whatever the collection was made from.
+    async fn index(
         &self,
+        collection: String,
+        mut sources: Vec<SourceSpec>,
         force: bool,
         progress: &Arc<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(IngestReport, Option<CollectionInfo>), RagError> {
-        let Opened { store, collection, keeps_handbook } = self.opened().await?;
-        let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK;
-        let sources = if is_handbook { vec![SourceSpec::handbook()] } else { Vec::new() };
+        let Opened { store, keeps_handbook, .. } = self.opened().await?;
+        let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK && sources.is_empty();
+        if is_handbook {
+            sources.push(SourceSpec::handbook());
+        }
         let mut job = IngestJob {
             store: Arc::clone(&store),
             embedder: None,
@@ -389,9 +418,9 @@ impl Shared {
         Ok((report, store.collection(&collection).await?))
     }
 
-    async fn neighbours(&self, id: ChunkId) -> Option<Vec<Chunk>> {
-        let opened = self.opened().await.ok()?;
-        match opened.store.neighbours(&opened.collection, id, 1, 1).await {
+    async fn neighbours(&self, collection: &str, id: ChunkId) -> Option<Vec<Chunk>> {
+        let store = self.opened().await.ok()?.store;
+        match store.neighbours(collection, id, 1, 1).await {
             Ok(chunks) => Some(chunks),
             Err(error) => {
                 tracing::warn!("the text around a passage could not be read: {error}");

@@ -13,9 +13,9 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use crossterm::event::Event as TerminalEvent;
 use effects::Effects;
-pub use effects::{Opened, Preparing};
+pub use effects::{Opened, Opening, Preparing};
 use frames::FrameLimiter;
-use futures_util::{Stream, StreamExt, future::BoxFuture};
+use futures_util::{Stream, StreamExt};
 use ratatui::{
     Terminal,
     backend::Backend,
@@ -30,6 +30,7 @@ use tokio::{
 use crate::{
     app::{Effect, Event, State},
     chat::ChatModel,
+    domain::Chunker,
     rag::Templates,
     ui,
 };
@@ -42,8 +43,8 @@ const EVENT_QUEUE: usize = 256;
 /// What the application is made from. Nothing of it has been opened, loaded or connected yet: that happens behind the
 /// first frame.
 pub struct Setup {
-    /// Opens the store and names the collection to show.
-    pub open: Box<dyn FnOnce() -> BoxFuture<'static, anyhow::Result<Opened>> + Send>,
+    /// May be called again after a failure.
+    pub open: Opening,
     /// Gets and loads the embedding model; may be called again after a failure.
     pub prepare_model: Preparing,
     /// `None`: sentences of the passages are quoted.
@@ -51,6 +52,8 @@ pub struct Setup {
     /// Worth telling once about the chat model, for example that its key is not set.
     pub chat_note: Option<String>,
     pub templates: Templates,
+    /// How documents of a collection that is made in the application are cut.
+    pub chunker: Chunker,
     /// Where questions are kept for later runs.
     pub history_file: PathBuf,
     pub theme: ui::Theme,

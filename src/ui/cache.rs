@@ -1,5 +1,5 @@
-use super::{chat::ChatRows, keys::Move, passages::PassageRows, theme::Theme};
-use crate::app::{Action, ChatScroll, Focus, Scroll, State, View};
+use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
+use crate::app::{Action, ChatScroll, CollectionAction, Focus, Scroll, State, Step, View};
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
 #[derive(Debug)]
@@ -7,12 +7,14 @@ pub struct ViewCache {
     pub(super) theme: Theme,
     pub(super) chat: ChatRows,
     pub(super) passage: PassageRows,
+    pub(super) row: RowText,
     pub(super) measured: Measured,
 }
 
 impl ViewCache {
     pub fn new(theme: Theme) -> Self {
-        Self { theme, chat: ChatRows::default(), passage: PassageRows::default(), measured: Measured::default() }
+        let (chat, passage, row) = Default::default();
+        Self { theme, chat, passage, row, measured: Measured::default() }
     }
 
     /// Bytes of answers given to the Markdown parser so far: what streaming cost.
@@ -38,6 +40,26 @@ impl Extent {
 
     pub fn below(self) -> usize {
         self.rows.saturating_sub(self.top + self.height)
+    }
+
+    /// The extent of a list that keeps the selected entry in view with as little movement as that takes.
+    pub fn keeping(self, rows: usize, height: usize, selected: usize) -> Self {
+        let height = height.max(1);
+        Self::new(rows, height, self.top.min(selected).max((selected + 1).saturating_sub(height)))
+    }
+
+    /// The entry selected after a movement from `at`; `None` where there are none.
+    fn selected(self, at: usize, by: Move) -> Option<usize> {
+        let last = self.rows.checked_sub(1)?;
+        let page = self.height.max(1);
+        Some(match by {
+            Move::Up => at.saturating_sub(1),
+            Move::Down => (at + 1).min(last),
+            Move::PageUp => at.saturating_sub(page),
+            Move::PageDown => (at + page).min(last),
+            Move::Top => 0,
+            Move::Bottom => last,
+        })
     }
 
     /// The top row after a movement.
@@ -69,6 +91,10 @@ pub(super) struct Measured {
     /// Row of the passage pane where the passage itself starts.
     pub passage_start: usize,
     pub skips: Extent,
+    /// The list of collections, and the table of rows of one.
+    pub collections: Extent,
+    pub rows: Extent,
+    pub row: Extent,
     pub help: Extent,
 }
 
@@ -78,9 +104,29 @@ impl Measured {
         if state.help {
             return Some(Action::Scroll(Scroll::Help(self.help.moved(by))));
         }
-        if state.view == View::Ingest {
-            return Some(Action::Scroll(Scroll::Skips(self.skips.moved(by))));
+        match state.view {
+            View::Chat => self.resolve_in_chat(state, by),
+            View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
+            View::Collections => self.resolve_in_collections(state, by),
         }
+    }
+
+    fn resolve_in_collections(&self, state: &State, by: Move) -> Option<Action> {
+        match &state.collections.step {
+            Step::Choose => {
+                let to = self.collections.selected(state.collections.index(), by)?;
+                Some(Action::Collection(CollectionAction::Select(to)))
+            }
+            Step::Browse(browsing) if browsing.in_text => Some(Action::Scroll(Scroll::Row(self.row.moved(by)))),
+            Step::Browse(browsing) => {
+                let to = self.rows.selected(usize::try_from(browsing.at).unwrap_or(usize::MAX), by)?;
+                Some(Action::Collection(CollectionAction::SelectRow(to as u64)))
+            }
+            Step::Create(_) | Step::Drop(_) => None,
+        }
+    }
+
+    fn resolve_in_chat(&self, state: &State, by: Move) -> Option<Action> {
         match state.focus {
             Focus::Input | Focus::Chat => {
                 let top = self.chat.moved(by);
@@ -94,17 +140,8 @@ impl Measured {
                 Some(Action::Scroll(Scroll::Chat(to)))
             }
             Focus::Passages => {
-                let last = state.shown_turn()?.passages.len().checked_sub(1)?;
-                let page = self.passages.height.max(1);
-                let at = state.selected_passage;
-                Some(Action::SelectPassage(match by {
-                    Move::Up => at.saturating_sub(1),
-                    Move::Down => (at + 1).min(last),
-                    Move::PageUp => at.saturating_sub(page),
-                    Move::PageDown => (at + page).min(last),
-                    Move::Top => 0,
-                    Move::Bottom => last,
-                }))
+                state.shown_turn()?.passages.first()?;
+                Some(Action::SelectPassage(self.passages.selected(state.selected_passage, by)?))
             }
             Focus::PassageText => {
                 let to = self.passage.moved(by).cast_signed() - self.passage_start.cast_signed();

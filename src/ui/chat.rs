@@ -297,6 +297,7 @@ fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     for (key, what) in [
         ("Tab", "goes through the panes; ↑↓ read in them"),
         ("Ctrl-T", "shows what is indexed and what was skipped"),
+        ("Ctrl-O", "lists the collections and what is in them"),
         ("F1", "lists all keys; Ctrl-C twice quits"),
     ] {
         let mut inline = Inline::default();

@@ -14,14 +14,17 @@ use super::{
     pane,
     theme::Theme,
 };
-use crate::{app::State, text::width};
+use crate::{
+    app::{State, View},
+    text::width,
+};
 
 /// Columns of the keys' names.
 const NAMES: usize = 19;
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
-    let rows = rows(&theme);
+    let rows = rows(state, &theme);
     let columns = rows.iter().map(Line::width).max().unwrap_or(0) as u16 + 4;
     let area = area.centered(
         ratatui::layout::Constraint::Length(columns.min(area.width)),
@@ -35,9 +38,16 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     pane::rows(frame, Rect { width: inner.width.saturating_sub(1), ..inner }, 1, rows.iter().skip(extent.top));
 }
 
-fn rows(theme: &Theme) -> Vec<Line<'static>> {
+fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
-    for group in Group::ALL {
+    let mut groups = Group::ALL.to_vec();
+    if state.view == View::Collections {
+        // What the keys do here comes first, what they do in the chat last.
+        groups.sort_by_key(|group| (*group == Group::Asking, *group != Group::Collections));
+    } else {
+        groups.retain(|group| *group != Group::Collections);
+    }
+    for group in groups {
         if !rows.is_empty() {
             rows.push(Line::default());
         }

@@ -39,7 +39,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     draw_skips(state, skips, cache, frame, bottom);
 }
 
-fn labelled(label: &str, text: &str, columns: usize, theme: &Theme, style: Style) -> Vec<Line<'static>> {
+pub(super) fn labelled(label: &str, text: &str, columns: usize, theme: &Theme, style: Style) -> Vec<Line<'static>> {
     let mut inline = Inline::default();
     inline.push(text, style);
     let rows = inline.rows(columns.saturating_sub(11).max(2)).into_iter().enumerate();
@@ -115,9 +115,13 @@ fn index_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>
     }
     rows.push(Line::default());
     if let Some(job) = &state.ingest {
+        rows.extend(of_another(state, &job.collection, columns, theme));
         rows.extend(job_rows(job, columns, theme));
     }
-    match &state.last_ingest {
+    if let (Some(ended), None) = (&state.last_ingest, &state.ingest) {
+        rows.extend(of_another(state, &ended.collection, columns, theme));
+    }
+    match state.last_ingest.as_ref().map(|ended| &ended.result) {
         Some(_) if state.ingest.is_some() => {}
         Some(Ok(report)) => rows.extend(report_rows(report, columns, theme)),
         Some(Err(message)) => {
@@ -136,6 +140,14 @@ fn index_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>
         None => {}
     }
     rows
+}
+
+/// Names the collection that is or was indexed, where it is not the one in use.
+fn of_another(state: &State, name: &str, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    if state.collection_name() == Some(name) {
+        return Vec::new();
+    }
+    labelled("indexed", &one_line(name), columns, theme, theme.strong)
 }
 
 fn job_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
@@ -198,7 +210,7 @@ fn report_rows(report: &IngestReport, columns: usize, theme: &Theme) -> Vec<Line
 
 /// What the running ingest has left out so far, or else the last one.
 fn skips(state: &State) -> &[Skip] {
-    match (&state.ingest, &state.last_ingest) {
+    match (&state.ingest, state.last_ingest.as_ref().map(|ended| &ended.result)) {
         (Some(job), _) => &job.snapshot.skipped,
         (None, Some(Ok(report))) => &report.skipped,
         (None, Some(Err(_)) | None) => &[],

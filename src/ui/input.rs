@@ -20,24 +20,29 @@ const MAX_ROWS: usize = 6;
 
 /// Rows that the input wants on a screen of this size.
 pub fn rows(state: &State, area: Rect) -> u16 {
-    let (rows, _) = wrapped(&state.input, columns(area));
-    let most = MAX_ROWS.min(usize::from(area.height / 4)).max(1);
-    u16::try_from(rows.len().min(most)).unwrap_or(1)
+    editor_rows(&state.input, area, MAX_ROWS.min(usize::from(area.height / 4)))
+}
+
+/// Rows that a text wants in an area of this width, `most` at most.
+pub fn editor_rows(editor: &Editor, area: Rect, most: usize) -> u16 {
+    let (rows, _) = wrapped(editor, columns(area));
+    u16::try_from(rows.len().min(most).max(1)).unwrap_or(1)
 }
 
 pub fn draw(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let (rows, cursor) = wrapped(&state.input, columns(area));
+    let active = state.focus == Focus::Input && !state.help;
+    draw_editor(&state.input, "ask a question about your documents", active, theme, frame, area);
+}
+
+/// Draws a text that is being written, or what is to be written where it is empty. The keys go to it when `active`.
+pub fn draw_editor(editor: &Editor, empty: &str, active: bool, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let (rows, cursor) = wrapped(editor, columns(area));
     let height = usize::from(area.height);
     // The cursor's row stays in view, with as much before it as fits.
     let top = (usize::from(cursor.y) + 1).saturating_sub(height);
-    let active = state.focus == Focus::Input && !state.help;
     for (y, row) in rows.iter().enumerate().skip(top).take(height) {
         let prompt = Span::styled(if y == 0 { PROMPT } else { "   " }, if active { theme.focus } else { theme.dim });
-        let text = if state.input.is_empty() {
-            Span::styled("ask a question about your documents", theme.dim)
-        } else {
-            Span::raw(*row)
-        };
+        let text = if editor.is_empty() { Span::styled(empty.to_owned(), theme.dim) } else { Span::raw(*row) };
         let at = Rect { y: area.y + (y - top) as u16, height: 1, ..area };
         frame.render_widget(Line::from(vec![prompt, text]), at);
     }

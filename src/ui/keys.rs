@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{
 };
 
 use super::ViewCache;
-use crate::app::{Action, Edit, Escape, Focus, State, View};
+use crate::app::{Action, CollectionAction as Collection, Edit, Escape, Focus, State, Step, View};
 
 /// A movement in a list or a text; how far it goes depends on what the last frame measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,32 +32,64 @@ pub enum Does {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Everywhere,
+    /// The keys go to a line of text: the input, or one of the collections view.
+    Typing,
     /// The keys go to the input.
     Input,
     /// They do, and it is empty.
     EmptyInput,
     /// A character that is pressed is not typed: they don't, or the input is empty.
     NotTyping,
-    /// They don't: a pane, the ingest view or the help has them.
+    /// Nothing is typed: a pane, another view or the help has them.
     Pane,
     /// The chat view has them, not its input.
     ChatPane,
     /// In the chat view, whichever part of it.
     Chat,
+    /// Anywhere but where a collection is about to be made or dropped.
+    NotAsked,
+    /// The list of collections has them.
+    List,
+    /// So it has, and one is selected.
+    Selected,
+    /// The table of a collection's rows has them.
+    Rows,
+    /// The text of a row has them.
+    RowText,
+    /// Either of the two.
+    Browsing,
+    /// The path of a new collection is typed.
+    Path,
+    /// A line of the collections view is typed.
+    Line,
+    /// A collection that holds nothing is about to be dropped.
+    YesOrNo,
 }
 
 impl Scope {
     fn holds(self, state: &State) -> bool {
         let chat = state.view == View::Chat && !state.help;
         let input = chat && state.focus == Focus::Input;
+        let step = (state.view == View::Collections && !state.help).then_some(&state.collections.step);
+        let line = step.is_some() && state.collections.line().is_some();
         match self {
             Self::Everywhere => true,
+            Self::Typing => input || line,
             Self::Input => input,
             Self::EmptyInput => input && state.input.is_empty(),
-            Self::NotTyping => !input || state.input.is_empty(),
-            Self::Pane => !input,
+            Self::NotTyping => !line && (!input || state.input.is_empty()),
+            Self::Pane => !input && !line,
             Self::ChatPane => chat && !input,
             Self::Chat => chat,
+            Self::NotAsked => !matches!(step, Some(Step::Create(_) | Step::Drop(_))),
+            Self::List => matches!(step, Some(Step::Choose)),
+            Self::Selected => matches!(step, Some(Step::Choose)) && state.collections.entry().is_some(),
+            Self::Rows => matches!(step, Some(Step::Browse(browsing)) if !browsing.in_text),
+            Self::RowText => matches!(step, Some(Step::Browse(browsing)) if browsing.in_text),
+            Self::Browsing => matches!(step, Some(Step::Browse(_))),
+            Self::Path => matches!(step, Some(Step::Create(creating)) if creating.source.is_none()),
+            Self::Line => line,
+            Self::YesOrNo => matches!(step, Some(Step::Drop(dropping)) if !dropping.must_type()),
         }
     }
 }
@@ -66,16 +98,18 @@ impl Scope {
 pub enum Group {
     Asking,
     Reading,
+    Collections,
     Everywhere,
 }
 
 impl Group {
-    pub const ALL: [Self; 3] = [Self::Asking, Self::Reading, Self::Everywhere];
+    pub const ALL: [Self; 4] = [Self::Asking, Self::Reading, Self::Collections, Self::Everywhere];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Asking => "Asking",
             Self::Reading => "Reading",
+            Self::Collections => "Collections",
             Self::Everywhere => "Everywhere",
         }
     }
@@ -115,7 +149,17 @@ const fn edit(
     shown: &'static str,
     what: &'static str,
 ) -> Binding {
-    bind(keys, Scope::Input, Does::Act(Action::Edit(edit)), (Group::Asking, shown, what, ""))
+    let scope = if matches!(edit, Edit::Newline) { Scope::Input } else { Scope::Typing };
+    bind(keys, scope, Does::Act(Action::Edit(edit)), (Group::Asking, shown, what, ""))
+}
+
+const fn collection(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    scope: Scope,
+    action: Collection,
+    (shown, what, short): (&'static str, &'static str, &'static str),
+) -> Binding {
+    bind(keys, scope, Does::Act(Action::Collection(action)), (Group::Collections, shown, what, short))
 }
 
 const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'static str, what: &'static str) -> Binding {
@@ -146,6 +190,17 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(CTRL, Char('d'))], Scope::EmptyInput, Does::Act(Action::Quit), (Group::Everywhere, "Ctrl-D", "quit, when the input is empty", "")),
     edit(&[(CTRL, Char('d'))], Edit::DeleteForward, "", ""),
 
+    collection(&[(NONE, Enter)], Scope::Selected, Collection::Use, ("Enter", "ask the selected one from now on", "use")),
+    collection(&[(NONE, Char('b')), (NONE, Tab), (NONE, Right)], Scope::Selected, Collection::Browse, ("b, Tab, →", "look at its rows", "rows")),
+    collection(&[(NONE, Tab), (NONE, Right)], Scope::Rows, Collection::SwitchPane, ("Tab, ←→", "from the rows to the text of one, and back", "text")),
+    collection(&[(NONE, Tab), (NONE, Left)], Scope::RowText, Collection::SwitchPane, ("Tab", "", "rows")),
+    bind(&[(NONE, Left)], Scope::Rows, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
+    collection(&[(NONE, Enter)], Scope::Line, Collection::Confirm, ("Enter", "", "")),
+    collection(&[(NONE, Tab)], Scope::Path, Collection::CompletePath, ("Tab", "complete the path of a new one", "complete")),
+    collection(&[(NONE, Char('y'))], Scope::YesOrNo, Collection::Confirm, ("y", "", "")),
+    bind(&[(NONE, Char('n'))], Scope::YesOrNo, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
+    bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; one step back", "")),
+
     moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "↑↓, k, j", "scroll; another passage in the list"),
     moves(&[(NONE, Down), (NONE, Char('j'))], Move::Down, "", ""),
     moves(&[(NONE, PageUp)], Move::PageUp, "PgUp, PgDn, Space", "a page up or down"),
@@ -155,12 +210,17 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Char('[')), (NONE, Left)], Scope::ChatPane, Does::Act(Action::OlderTurn), (Group::Reading, "←→, [, ]", "passages of an earlier or later question", "turns")),
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::ChatPane, Does::Act(Action::NewerTurn), (Group::Reading, "", "", "")),
 
-    bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; back to the input", "")),
+    collection(&[(NONE, Char('n'))], Scope::List, Collection::Create, ("n", "make a new one from a folder", "new")),
+    collection(&[(NONE, Char('d'))], Scope::Selected, Collection::Drop, ("d", "drop it, after asking", "drop")),
+    collection(&[(NONE, Char('R'))], Scope::Selected, Collection::ReindexAll, ("R", "index all of it anew, not only what changed", "")),
     bind(&[(NONE, Tab)], Scope::Chat, Does::Act(Action::FocusNext), (Group::Everywhere, "Tab, Shift-Tab", "next or previous pane", "panes")),
     bind(&[(SHIFT, BackTab), (NONE, BackTab)], Scope::Chat, Does::Act(Action::FocusPrevious), (Group::Everywhere, "", "", "")),
     bind(&[(NONE, Char('?'))], Scope::NotTyping, Does::Act(Action::Help), (Group::Everywhere, "?, F1", "this help (? where it isn't typed)", "keys")),
-    bind(&[(CTRL, Char('r'))], Scope::Everywhere, Does::Act(Action::Reindex), (Group::Everywhere, "Ctrl-R", "index what changed; get a missing model", "re-index")),
-    bind(&[(CTRL, Char('t')), (NONE, F(2))], Scope::Everywhere, Does::Act(Action::SwitchView), (Group::Everywhere, "Ctrl-T, F2", "ingest view and back to the chat", "ingest")),
+    bind(&[(CTRL, Char('r'))], Scope::NotAsked, Does::Act(Action::Reindex), (Group::Everywhere, "Ctrl-R", "index what changed; get a missing model", "re-index")),
+    collection(&[(NONE, Char('r'))], Scope::List, Collection::Reload, ("r", "read again what is shown", "read again")),
+    collection(&[(NONE, Char('r'))], Scope::Browsing, Collection::Reload, ("r", "", "read again")),
+    bind(&[(CTRL, Char('t')), (NONE, F(2))], Scope::Everywhere, Does::Act(Action::SwitchView(View::Ingest)), (Group::Everywhere, "Ctrl-T, F2", "ingest view and back to the chat", "ingest")),
+    bind(&[(CTRL, Char('o')), (NONE, F(3))], Scope::Everywhere, Does::Act(Action::SwitchView(View::Collections)), (Group::Everywhere, "Ctrl-O, F3", "collections view and back to the chat", "collections")),
     bind(&[(NONE, F(1))], Scope::Everywhere, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
     bind(&[(CTRL, Char('l'))], Scope::Everywhere, Does::Act(Action::Redraw), (Group::Everywhere, "Ctrl-L", "draw the screen anew", "")),
     bind(&[(CTRL, Char('z'))], Scope::Everywhere, Does::Act(Action::Suspend), (Group::Everywhere, "Ctrl-Z", "to the shell; `fg` comes back", "")),
@@ -184,7 +244,7 @@ pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
     }
     match key.code {
         // Ctrl with Alt is how some keyboards type a third symbol.
-        Char(c) if Scope::Input.holds(state) && key.modifiers.contains(CTRL) == key.modifiers.contains(ALT) => {
+        Char(c) if Scope::Typing.holds(state) && key.modifiers.contains(CTRL) == key.modifiers.contains(ALT) => {
             Some(Action::Insert(c.to_string()))
         }
         _ => None,
@@ -212,20 +272,34 @@ pub fn footer(state: &State) -> Vec<(&'static str, &'static str)> {
         .filter_map(|binding| {
             let word = match &binding.does {
                 Does::Act(Action::Escape) => escape_word(state.escape()),
-                Does::Act(Action::SwitchView) if state.view == View::Ingest => "chat",
+                Does::Act(Action::SwitchView(view)) if state.view == *view => "chat",
+                Does::Act(Action::Collection(Collection::Confirm)) => confirm_word(&state.collections.step),
                 Does::Act(_) | Does::Move(_) => binding.short,
             };
             let name = binding.shown.split(',').next().unwrap_or(binding.shown);
-            (!word.is_empty()).then_some((name, word))
+            (!word.is_empty() && !name.is_empty()).then_some((name, word))
         })
         .collect()
+}
+
+fn confirm_word(step: &Step) -> &'static str {
+    match step {
+        Step::Choose | Step::Browse(_) => "",
+        Step::Drop(_) => "drop",
+        Step::Create(creating) if creating.source.is_some() => "index",
+        Step::Create(_) => "go on",
+    }
 }
 
 fn escape_word(escape: Escape) -> &'static str {
     match escape {
         Escape::CloseHelp => "close",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
-        Escape::LeaveIngest => "back",
+        Escape::LeaveIngest | Escape::LeaveCollections => "back",
+        Escape::BackToPath => "to the path",
+        Escape::CancelStep => "cancel",
+        Escape::BackToRows => "to the rows",
+        Escape::BackToList => "to the list",
         Escape::StopAnswer => "stop",
         Escape::FocusInput => "to the input",
         Escape::FollowLatest => "to the latest",

@@ -7,7 +7,7 @@ pub const MIN_COLUMNS: u16 = 40;
 pub const MIN_ROWS: u16 = 10;
 
 /// From this width on the passages stand beside the chat; below they stack.
-const WIDE: u16 = 100;
+pub const WIDE: u16 = 100;
 
 /// The parts every view has.
 pub struct Screen {

@@ -9,6 +9,7 @@
 
 mod cache;
 mod chat;
+mod collections;
 mod help;
 mod ingest;
 mod inline;
@@ -43,7 +44,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     }
     let input_rows = match state.view {
         View::Chat => input::rows(state, area),
-        View::Ingest => 0,
+        View::Ingest | View::Collections => 0,
     };
     let screen = layout::screen(area, input_rows);
     status::draw_title(state, &theme, frame, screen.title);
@@ -64,6 +65,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
             }
         }
         View::Ingest => ingest::draw(state, cache, frame, screen.body),
+        View::Collections => collections::draw(state, cache, frame, screen.body),
     }
     status::draw_notice(state, &theme, frame, screen.notice);
     if state.view == View::Chat {

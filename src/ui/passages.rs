@@ -23,7 +23,7 @@ const CHARS_PER_TOKEN: f64 = 4.0;
 /// The shown passage's rows, wrapped once.
 #[derive(Debug, Default)]
 pub struct PassageRows {
-    key: Option<(ChunkId, usize, usize)>,
+    key: Option<(String, ChunkId, usize, usize)>,
     rows: Vec<Line<'static>>,
     /// Where the passage itself starts, behind what stands before it in the document.
     start: usize,
@@ -40,7 +40,10 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
         pane::rows(frame, inner, 0, rows.iter());
         return;
     };
-    let title = format!("Passages · turn {} · {} · k={}", index + 1, turn.settings.mode, turn.settings.k);
+    let mut title = format!("Passages · turn {} · {} · k={}", index + 1, turn.settings.mode, turn.settings.k);
+    if !turn.collection.is_empty() && state.collection_name() != Some(turn.collection.as_str()) {
+        title = format!("{title} · {}", turn.collection);
+    }
     if turn.passages.is_empty() {
         pane::draw(frame, area, &theme, &title, focused, Extent::default());
         let text = match turn.state {
@@ -54,10 +57,7 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
         return;
     }
     let height = usize::from(inner.height / 2).max(1);
-    // As little movement as keeps the selected one in view.
-    let before = cache.measured.passages.top;
-    let top = before.min(state.selected_passage).max((state.selected_passage + 1).saturating_sub(height));
-    let extent = Extent::new(turn.passages.len(), height, top);
+    let extent = cache.measured.passages.keeping(turn.passages.len(), height, state.selected_passage);
     cache.measured.passages = extent;
     pane::draw(frame, area, &theme, &title, focused, extent);
     let best = turn.passages.iter().filter_map(|passage| passage.scores.dense.or(passage.scores.keyword));
@@ -154,9 +154,10 @@ pub fn draw_text(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
         pane::draw(frame, area, &theme, "Passage", focused, Extent::default());
         return;
     };
-    let neighbours = state.neighbours.get(&passage.chunk.id).map_or(&[][..], Vec::as_slice);
+    let neighbours = state.shown_neighbours();
     let columns = usize::from(inner.width.saturating_sub(2)).max(2);
-    let key = Some((passage.chunk.id, neighbours.len(), columns));
+    let collection = state.shown_turn().map(|turn| turn.collection.clone()).unwrap_or_default();
+    let key = Some((collection, passage.chunk.id, neighbours.len(), columns));
     if cache.passage.key != key {
         cache.passage = passage_rows(&passage.chunk, neighbours, &theme, columns);
         cache.passage.key = key;

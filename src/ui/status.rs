@@ -107,7 +107,7 @@ pub fn troubles(state: &State, theme: &Theme) -> Vec<(String, Style)> {
         let text = format!("! Keyword search only, there is no embedding model: {message}\nCtrl-R tries again.");
         troubles.push((text, theme.warning));
     }
-    if let (Some(Err(message)), None) = (&state.last_ingest, &state.ingest) {
+    if let (Some(Err(message)), None) = (state.last_ingest.as_ref().map(|ended| &ended.result), &state.ingest) {
         troubles.push((format!("✗ Indexing failed: {message}\nCtrl-R tries again."), theme.bad));
     }
     troubles
@@ -131,7 +131,15 @@ pub fn download(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
     parts.join(" · ")
 }
 
-fn bytes(count: f64) -> String {
+/// `4,312`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+pub fn bytes(count: f64) -> String {
     match count {
         c if c >= 1e9 => format!("{:.1} GB", c / 1e9),
         c if c >= 1e6 => format!("{:.1} MB", c / 1e6),

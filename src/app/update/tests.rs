@@ -1,14 +1,19 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{
     app::Edit,
-    domain::{Chunk, ChunkId, CollectionInfo, FinishReason, Metric, Mode, Passage, Scores},
+    domain::{
+        Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Metric, Mode, Passage, ProgressSnapshot,
+        Scores,
+    },
 };
 
-fn collection(passages: u64) -> CollectionInfo {
+pub(super) fn collection(passages: u64) -> CollectionInfo {
     CollectionInfo { documents: 1, passages, ..CollectionInfo::empty("handbook") }
 }
 
-fn opened(passages: u64) -> Event {
+pub(super) fn opened(passages: u64) -> Event {
     let collection = (passages > 0).then(|| collection(passages));
     Event::StoreOpened {
         store: "embedded".to_owned(),
@@ -18,31 +23,42 @@ fn opened(passages: u64) -> Event {
     }
 }
 
-fn ready() -> State {
+pub(super) fn ready() -> State {
     let mut state = State::default();
     assert_eq!(state.update(opened(41)), []);
     state.update(Event::ModelReady { name: "m".to_owned(), dim: 384 });
     state
 }
 
-fn act(state: &mut State, action: Action) -> Vec<Effect> {
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     state.update(Event::Action(action))
 }
 
-fn ask(state: &mut State, question: &str) -> Vec<Effect> {
+pub(super) fn ask(state: &mut State, question: &str) -> Vec<Effect> {
     act(state, Action::Insert(question.to_owned()));
     act(state, Action::Submit)
 }
 
-fn asks(turn: u64, question: &str) -> Effect {
-    Effect::Ask { turn: TurnId(turn), question: question.to_owned(), settings: Default::default() }
+pub(super) fn asks(turn: u64, question: &str) -> Effect {
+    let (collection, question) = ("handbook".to_owned(), question.to_owned());
+    Effect::Ask { turn: TurnId(turn), collection, question, settings: Default::default() }
+}
+
+/// Indexes the handbook.
+fn indexes(job: u64) -> Effect {
+    let (collection, sources) = ("handbook".to_owned(), Vec::new());
+    Effect::StartIngest { job: JobId(job), collection, sources, force: false }
+}
+
+pub(super) fn loads(id: ChunkId) -> Effect {
+    Effect::LoadNeighbours { collection: "handbook".to_owned(), id }
 }
 
 fn remember(question: &str) -> Effect {
     Effect::Remember(question.to_owned())
 }
 
-fn passage(rank: u32) -> Passage {
+pub(super) fn passage(rank: u32) -> Passage {
     let chunk = Chunk {
         id: ChunkId::from_digest([rank as u8; 8]),
         document: "a.md".to_owned(),
@@ -56,7 +72,7 @@ fn passage(rank: u32) -> Passage {
     Passage { rank, chunk, scores: Scores::none(Metric::Ip) }
 }
 
-fn retrieved(turn: u64, passages: u32) -> Event {
+pub(super) fn retrieved(turn: u64, passages: u32) -> Event {
     let passages = (1..=passages).map(passage).collect();
     let (mode, timings) = (Mode::Hybrid, StageTimings::default());
     Event::Retrieved { turn: TurnId(turn), mode, passages, timings, notices: Vec::new() }
@@ -66,7 +82,7 @@ fn delta(turn: u64, text: &str) -> Event {
     Event::Delta { turn: TurnId(turn), text: text.to_owned() }
 }
 
-fn finished(turn: u64) -> Event {
+pub(super) fn finished(turn: u64) -> Event {
     let timings = StageTimings::default();
     Event::Finished { turn: TurnId(turn), finish: FinishReason::Stop, usage: None, timings }
 }
@@ -76,7 +92,7 @@ fn progress(job: u64, done: u64) -> Event {
     Event::IngestProgress { job: JobId(job), snapshot, elapsed: Duration::from_secs(1) }
 }
 
-fn ingested(job: u64, result: Result<IngestReport, String>, passages: u64) -> Event {
+pub(super) fn ingested(job: u64, result: Result<IngestReport, String>, passages: u64) -> Event {
     let collection = result.is_ok().then(|| collection(passages).into());
     Event::IngestFinished { job: JobId(job), result, collection }
 }
@@ -86,7 +102,7 @@ fn a_second_question_stops_the_first_and_nothing_late_gets_in() {
     let mut state = ready();
     assert_eq!(act(&mut state, Action::Submit), [], "nothing to ask");
     assert_eq!(ask(&mut state, " one\n"), [asks(1, "one"), remember("one")]);
-    assert!(matches!(state.update(retrieved(1, 2))[..], [Effect::LoadNeighbours(_)]));
+    assert!(matches!(state.update(retrieved(1, 2))[..], [Effect::LoadNeighbours { .. }]));
     state.update(delta(1, "first "));
     assert_eq!(ask(&mut state, "two"), [Effect::CancelTurn(TurnId(1)), asks(2, "two"), remember("two")]);
     for late in [delta(1, "late"), retrieved(1, 1), finished(1)] {
@@ -109,7 +125,7 @@ fn a_question_waits_for_the_first_index() {
     assert_eq!(ask(&mut state, "early"), [remember("early")]);
     assert_eq!(ask(&mut state, "other"), [remember("other")], "what was never asked needs no cancelling");
     assert_eq!(state.turns[0].state, TurnState::Stopped);
-    assert_eq!(state.update(opened(0)), [Effect::StartIngest { job: JobId(1), force: false }]);
+    assert_eq!(state.update(opened(0)), [indexes(1)]);
     assert_eq!(state.turns[1].state, TurnState::Waiting);
     state.update(delta(2, "of nobody"));
     assert_eq!(state.turns[1].answer, "");
@@ -162,10 +178,10 @@ fn escape_goes_one_step_back_at_a_time() {
 #[test]
 fn an_ingest_stops_on_the_second_escape_and_only_then() {
     let mut state = ready();
-    assert_eq!(act(&mut state, Action::Reindex), [Effect::StartIngest { job: JobId(1), force: false }]);
+    assert_eq!(act(&mut state, Action::Reindex), [indexes(1)]);
     assert_eq!(act(&mut state, Action::Reindex), []);
     assert!(state.notice.as_deref().is_some_and(|notice| notice.contains("under way")));
-    act(&mut state, Action::SwitchView);
+    act(&mut state, Action::SwitchView(View::Ingest));
     assert_eq!(act(&mut state, Action::Escape), []);
     act(&mut state, Action::Scroll(Scroll::Skips(1)));
     assert_eq!(act(&mut state, Action::Escape), [], "another key was pressed between the two");
@@ -178,7 +194,7 @@ fn an_ingest_stops_on_the_second_escape_and_only_then() {
     assert!(state.ingest.is_none() && state.notice.as_deref().is_some_and(|n| n.contains("stopped")));
     act(&mut state, Action::Escape);
     assert_eq!(state.view, View::Chat);
-    assert_eq!(act(&mut state, Action::Reindex), [Effect::StartIngest { job: JobId(2), force: false }]);
+    assert_eq!(act(&mut state, Action::Reindex), [indexes(2)]);
 }
 
 #[test]
@@ -222,10 +238,10 @@ fn passages_follow_the_shown_turn_and_load_their_surroundings_once() {
     ask(&mut state, "two");
     let id = |rank: u8| ChunkId::from_digest([rank; 8]);
     assert_eq!(state.update(retrieved(2, 3)), [], "that passage's surroundings were asked for already");
-    assert_eq!(act(&mut state, Action::SelectPassage(9)), [Effect::LoadNeighbours(id(3))]);
+    assert_eq!(act(&mut state, Action::SelectPassage(9)), [loads(id(3))]);
     assert_eq!(state.selected_passage, 2);
-    state.update(Event::Neighbours { id: id(3), chunks: vec![passage(3).chunk] });
-    state.update(Event::Neighbours { id: id(8), chunks: vec![passage(8).chunk] });
+    state.update(Event::Neighbours { collection: "handbook".to_owned(), id: id(3), chunks: vec![passage(3).chunk] });
+    state.update(Event::Neighbours { collection: "handbook".to_owned(), id: id(8), chunks: vec![passage(8).chunk] });
     assert_eq!(state.neighbours.values().map(Vec::len).collect::<Vec<_>>(), [0, 1]);
     act(&mut state, Action::OlderTurn);
     assert_eq!((state.shown_index(), state.selected_passage), (Some(0), 0));
@@ -236,14 +252,14 @@ fn passages_follow_the_shown_turn_and_load_their_surroundings_once() {
     assert_eq!((state.selected_turn, state.chat_scroll), (None, ChatScroll::End));
     act(&mut state, Action::Reindex);
     let changed = state.update(ingested(1, Ok(IngestReport::default()), 41));
-    assert_eq!(changed, [Effect::LoadNeighbours(id(1))], "the index changed, so what was loaded is out of date");
+    assert_eq!(changed, [loads(id(1))], "the index changed, so what was loaded is out of date");
 }
 
 #[test]
 fn reindexing_gets_a_missing_model_first() {
     let mut state = ready();
     state.update(Event::ModelFailed("no network".to_owned()));
-    let expected = [Effect::RetryModel, Effect::StartIngest { job: JobId(1), force: false }];
+    let expected = [Effect::RetryModel, indexes(1)];
     assert_eq!(act(&mut state, Action::Reindex), expected);
     assert!(matches!(state.model, Model::Loading { .. }));
 }

@@ -1,5 +1,6 @@
 //! Drives the application by events and looks at what is drawn.
 
+mod collections;
 mod keys;
 mod markdown;
 mod screens;

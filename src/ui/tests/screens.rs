@@ -117,7 +117,7 @@ fn passage_text_between_its_neighbours() {
         passages()[0].chunk.clone(),
         chunk(3, "faq/product_faq.md", "After", &long),
     ];
-    world.send(Event::Neighbours { id, chunks });
+    world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks });
     world.key(KeyModifiers::SHIFT, KeyCode::BackTab);
     assert_snapshot!("passage_text", world.screen());
     world.key(KeyModifiers::NONE, KeyCode::Up);
@@ -274,7 +274,7 @@ fn nothing_hostile_reaches_a_cell() {
         timings: timings(),
         notices: vec![evil.clone()],
     });
-    world.send(Event::Neighbours { id, chunks: vec![before] });
+    world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks: vec![before] });
     world.send(Event::Reasoning { turn, text: evil.clone() });
     check(&mut world);
     let markdown =
@@ -310,7 +310,7 @@ fn nothing_hostile_reaches_a_cell() {
 }
 
 /// Every cell holds one plain cluster that a sanitiser would leave as it is.
-fn check(world: &mut World) {
+pub fn check(world: &mut World) {
     let hostile = world.draw().content.iter().find(|cell| {
         !cell.symbol().bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && (crate::text::sanitise(cell.symbol()) != cell.symbol() || cell.symbol().contains('\n'))

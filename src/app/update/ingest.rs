@@ -1,0 +1,90 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    app::{Armed, Effect, EndedIngest, IngestJob, Model, State, Store, View},
+    domain::{CollectionInfo, IngestReport, JobId, ProgressSnapshot, SourceSpec},
+};
+
+impl State {
+    /// Indexes the collection in use anew; in the collections view, the selected one.
+    pub(super) fn reindex(&mut self, force: bool) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Model::Failed(_) = self.model {
+            self.model = Model::default();
+            effects.push(Effect::RetryModel);
+        }
+        let selected = self.collections.entry().filter(|_| self.view == View::Collections);
+        match (&self.store, &self.ingest) {
+            (_, Some(_)) => self.notice = Some(UNDER_WAY.to_owned()),
+            (Store::Open { name, .. }, None) => {
+                let name = selected.map_or(name.as_str(), |entry| entry.name()).to_owned();
+                effects.push(self.start_ingest(name, Vec::new(), force));
+            }
+            (Store::Opening, None) => self.notice = Some("the store is still being opened".to_owned()),
+            (Store::Failed(_), None) => {
+                self.notice = Some("the store could not be opened, so nothing can be indexed".to_owned());
+            }
+        }
+        effects
+    }
+
+    pub(super) fn start_ingest(&mut self, collection: String, sources: Vec<SourceSpec>, force: bool) -> Effect {
+        self.last_job += 1;
+        let id = JobId(self.last_job);
+        let snapshot = ProgressSnapshot::default();
+        let job = IngestJob { id, collection: collection.clone(), snapshot, elapsed: Duration::ZERO, stopping: false };
+        self.ingest = Some(job);
+        self.skips_scroll = 0;
+        Effect::StartIngest { job: id, collection, sources, force }
+    }
+
+    pub(super) fn ingest_finished(
+        &mut self,
+        job: JobId,
+        result: Result<IngestReport, String>,
+        left: Option<Arc<CollectionInfo>>,
+    ) -> Vec<Effect> {
+        let Some(ended) = self.ingest.take_if(|running| running.id == job) else { return Vec::new() };
+        if let Some(left) = left {
+            self.note_collection(left);
+        }
+        if self.armed == Some(Armed::StopIngest) {
+            self.armed = None;
+        }
+        let in_use = self.collection_name() == Some(ended.collection.as_str());
+        let of = if in_use { String::new() } else { format!("{}: ", ended.collection) };
+        self.notice = Some(format!("{of}{}", summary(&result)));
+        self.last_ingest = Some(EndedIngest { collection: ended.collection, result });
+        self.skips_scroll = 0;
+        self.neighbours.clear();
+        let mut effects = self.ask_waiting();
+        effects.extend(self.load_neighbours());
+        if self.view == View::Collections {
+            effects.extend(self.list_collections());
+        }
+        effects
+    }
+}
+
+/// What is told where a second ingest is asked for.
+pub(super) const UNDER_WAY: &str = "indexing is under way already; Ctrl-T shows how far it is";
+
+/// How an ingest ended, in one line.
+fn summary(result: &Result<IngestReport, String>) -> String {
+    let report = match result {
+        Ok(report) => report,
+        Err(message) => return format!("indexing failed: {}", message.lines().next().unwrap_or("")),
+    };
+    let totals = format!("{} documents, {} passages", report.documents, report.passages);
+    let skipped = match report.skipped.len() {
+        0 => String::new(),
+        n => format!(" · {n} skipped, Ctrl-T says why"),
+    };
+    if report.interrupted {
+        format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")
+    } else if report.unchanged == report.documents && report.removed == 0 {
+        format!("nothing has changed: {totals}{skipped}")
+    } else {
+        format!("indexed {totals} in {:.1} s{skipped}", report.seconds)
+    }
+}
