@@ -12,6 +12,7 @@ use super::{
     wire::{self, Wiring},
 };
 use crate::{
+    artifacts::ArtifactError,
     chat::Probe,
     config::{Paths, Place, Store},
     domain::CollectionInfo,
@@ -122,7 +123,7 @@ async fn look(args: &Args) -> Vec<Check> {
         State::Ok,
         format!("data {}, cache {}", paths.data.display(), paths.cache.display()),
     ));
-    let (of_store, collection) = store(&wiring).await;
+    let (of_store, collection) = store(&wiring, &offline).await;
     checks.extend(of_store);
     checks.push(model(&wiring, &offline, collection.as_ref()).await);
     checks.push(chat(&wiring).await);
@@ -130,8 +131,8 @@ async fn look(args: &Args) -> Vec<Check> {
 }
 
 /// Also gives the collection that would be used.
-async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
-    let mut checks = beforehand(wiring).await;
+async fn store(wiring: &Wiring, offline: &CancellationToken) -> (Vec<Check>, Option<CollectionInfo>) {
+    let mut checks = beforehand(wiring, offline).await;
     if checks.iter().any(|check| check.next.is_some()) {
         return (checks, None);
     }
@@ -213,7 +214,7 @@ async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
 }
 
 /// What a store needs on this machine before it is asked anything; a check with a next step means that it is not there.
-async fn beforehand(wiring: &Wiring) -> Vec<Check> {
+async fn beforehand(wiring: &Wiring, offline: &CancellationToken) -> Vec<Check> {
     let Store { place, tls, .. } = &wiring.config.store;
     let files = [
         ("store.ca_certificate", &tls.ca_certificate),
@@ -229,10 +230,15 @@ async fn beforehand(wiring: &Wiring) -> Vec<Check> {
         });
     }
     if let Place::Lite(file) = place {
-        let check = match wiring.lite_program()().await {
+        let artifacts = wire::artifacts(&wiring.config, &wiring.paths);
+        let check = match artifacts.milvus_lite(&wiring.progress, offline).await {
             Ok(folder) => Check::new("milvus lite", State::Ok, format!("its program is in {}", folder.display())),
-            Err(_) => Check::new("milvus lite", State::Note, "its program is not here yet")
-                .next("`askdocs ingest PATH` gets it by itself; it needs python3 with pip"),
+            Err(ArtifactError::Cancelled) => Check::new("milvus lite", State::Note, "its program is not here yet")
+                .next(format!(
+                    "`askdocs ingest PATH --store {}` gets it by itself; it needs python3 with pip",
+                    file.display()
+                )),
+            Err(error) => Check::failed("milvus lite", &error.into()),
         };
         checks.push(check);
         if !file.exists() {
