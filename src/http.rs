@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::{Host, Url};
+
 /// How long a connection may take to come about.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -16,6 +18,24 @@ pub fn client() -> reqwest::ClientBuilder {
         .tcp_nodelay(true)
         // A URL can hold a key in its query; where it redirects to must not learn it.
         .referer(false)
+}
+
+/// Whether an address can only mean this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
+    }
+}
+
+/// Whether what is sent there travels in the open: without TLS to another machine. No secret is ever sent so.
+pub fn is_in_the_open(url: &Url) -> bool {
+    !matches!(url.scheme(), "https" | "unix") && !is_loopback(url)
 }
 
 /// An error with all its causes, as one line: the outermost alone ("error sending request") tells nothing.

@@ -4,6 +4,10 @@
 // No panic reaches a person; tests may, and helpers of tests are no tests to clippy, so this is not in Cargo.toml.
 #![warn(clippy::allow_attributes, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+// What tests of this crate and of its users share names it from outside.
+#[cfg(test)]
+extern crate self as askdocs;
+
 pub mod app;
 pub mod artifacts;
 pub mod chat;

@@ -323,6 +323,121 @@ fn nothing_hostile_reaches_the_terminal() {
     assert!(json.json()["hits"][0]["text"].as_str().unwrap().contains("\u{1b}[2J"), "{json:?}");
 }
 
+#[test]
+fn the_store_is_named_by_the_argument_or_the_environment_or_the_file() {
+    let home = Home::empty();
+    let list = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = home.command(&[&["collections", "list"], arguments].concat());
+        ran_with(&mut command, environment)
+    };
+    let bad = ("MILVUS_URI", "ftp://h");
+    assert_eq!(list(&["--store", "embedded"], &[bad]).code, Some(0), "the argument goes first");
+    let named = list(&[], &[bad]);
+    assert!(named.code == Some(2) && named.err.contains("MILVUS_URI: "), "{named:?}");
+    home.write("config.toml", "[store]\nuri = \"./from_file.db\"\n");
+    let named = list(&[], &[]);
+    assert!(named.code == Some(1) && named.err.contains("no Milvus Lite file") && named.err.contains("from_file.db"));
+    assert!(home.run(&["config", "show", "--store", "https://h"]).out.contains("uri = \"https://h:443\""));
+    assert_eq!(list(&[], &[("MILVUS_URI", "embedded")]).code, Some(0), "the environment goes before the file");
+
+    home.write("config.toml", "[store]\nuri = \"http://root:hunter2@h\"\n");
+    for refused in [list(&[], &[]), list(&["--store", "https://root:hunter2@h"], &[])] {
+        assert!(refused.code == Some(2) && refused.err.contains("MILVUS_TOKEN"), "{refused:?}");
+        assert!(!refused.err.contains("hunter2"), "{refused:?}");
+    }
+    assert!(list(&[], &[]).err.contains("config.toml:2:1: store.uri"));
+    std::fs::remove_file(home.path().join("config.toml")).unwrap();
+
+    let secret = ("MILVUS_TOKEN", "root:hunter2");
+    let open = list(&["--store", "http://milvus.example:19530"], &[secret]);
+    assert!(open.code == Some(2) && open.err.contains("in the open") && !open.err.contains("hunter2"), "{open:?}");
+    // Nobody listens on port 1; to this machine the token may go.
+    let away = list(&["--store", "http://127.0.0.1:1"], &[secret]);
+    assert!(away.code == Some(1) && away.err.contains("127.0.0.1:1") && !away.err.contains("hunter2"), "{away:?}");
+}
+
+fn ran_with(command: &mut std::process::Command, environment: &[(&str, &str)]) -> Ran {
+    Ran::from(command.envs(environment.iter().copied()).output().unwrap())
+}
+
+#[test]
+fn somebodys_milvus_is_not_filled_with_the_handbook() {
+    let home = Home::with_model();
+    corpus(&home);
+    let lite = |arguments: &[&str]| home.run(&[arguments, &["--store", "./milvus_demo.db"]].concat());
+    let missing = lite(&["search", "etcd"]);
+    assert!(missing.code == Some(1) && missing.err.contains("askdocs ingest PATH --store"), "{missing:?}");
+    assert!(!home.path().join("milvus_demo.db").exists(), "reading makes no file");
+
+    assert_eq!(lite(&["ingest", "kb", "--collection", "own", "-q"]).code, Some(0));
+    for command in [&["search", "etcd"][..], &["ask", "etcd"], &["search", "etcd", "--mode", "keyword"], &["ingest"]] {
+        let empty = lite(command);
+        assert!(
+            empty.code == Some(1) && empty.err.contains("\"docs\"") && empty.err.contains("ingest PATH"),
+            "{empty:?}"
+        );
+    }
+    let empty = lite(&["search", "etcd", "--collection", "handbook"]);
+    assert!(empty.code == Some(1) && empty.err.contains("\"handbook\""), "{empty:?}");
+
+    let all = lite(&["collections", "list", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+    assert_eq!((&all[0]["name"], &all[0]["passages"], &all[0]["dim"]), (&json!("own"), &json!(4), &json!(384)));
+    assert_eq!((&all[0]["metric"], &all[0]["foreign"]), (&json!("ip"), &json!(false)));
+    assert!(all[0]["store"].as_str().unwrap().contains("milvus_demo.db"), "{all}");
+    let shown = lite(&["collections", "show", "own"]);
+    for part in ["rows        4", "dimension   384", "all-minilm-l6-v2 (sha256 53aa51172d14…)", "made from"] {
+        assert!(shown.out.contains(part), "{part}: {shown:?}");
+    }
+    let rows = |offset: &str| lite(&["collections", "rows", "own", "-n", "3", "--offset", offset, "--json"]).json();
+    let texts: Vec<String> = ["0", "3"]
+        .into_iter()
+        .flat_map(|offset| rows(offset)["rows"].as_array().unwrap().clone())
+        .map(|row| row["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("free of charge")), "{texts:?}");
+    assert!(lite(&["collections", "rows", "own"]).out.contains("faq/limits.md:"));
+
+    let found = lite(&["search", "where is metadata?", "--collection", "own", "--json", "-k", "1"]).json();
+    assert!(found["hits"][0]["text"].as_str().unwrap().contains("etcd"), "{found}");
+    assert_eq!(lite(&["collections", "drop", "own"]).code, Some(2), "nobody there to ask");
+    let dropped = lite(&["collections", "drop", "own", "--yes"]);
+    assert!(dropped.err.contains("milvus_demo.db: 3 documents, 4 passages"), "{dropped:?}");
+    assert_eq!(lite(&["collections", "list", "--json"]).json(), json!([]));
+}
+
+#[test]
+fn a_collection_goes_to_milvus_and_back_without_being_embedded_again() {
+    let home = Home::with_model();
+    corpus(&home);
+    assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
+    let found = |store: &str, collection: &str| {
+        let arguments = ["search", "where is metadata?", "--json", "--store", store, "--collection", collection];
+        let hits = home.run(&arguments).json()["hits"].as_array().unwrap().clone();
+        hits.iter().map(|hit| (hit["id"].clone(), hit["scores"]["dense_rank"].clone())).collect::<Vec<_>>()
+    };
+    let there = home.run(&["copy", "embedded", "./milvus_demo.db", "--json"]);
+    let report = there.json();
+    assert_eq!((&report["documents"], &report["passages"], &report["compared"]), (&json!(3), &json!(4), &json!(4)));
+    let back = home.run(&["copy", "milvus_demo.db", "embedded", "--as", "back"]);
+    assert!(back.code == Some(0) && back.out.starts_with("back in embedded: 3 documents, 4 passages"), "{back:?}");
+    let here = found("embedded", "docs");
+    assert_eq!(here.len(), 4);
+    assert_eq!((found("milvus_demo.db", "docs"), found("embedded", "back")), (here.clone(), here));
+    assert_eq!(home.run(&["copy", "embedded", "milvus_demo.db", "--json"]).json()["unchanged"], 3);
+
+    for onto_itself in [["copy", "embedded", "embedded"], ["copy", "./milvus_demo.db", "milvus_demo.db"]] {
+        let refused = home.run(&onto_itself);
+        assert!(refused.code == Some(2) && refused.err.contains("--as NAME"), "{refused:?}");
+    }
+    assert_eq!(home.run(&["copy", "./nowhere.db", "embedded"]).code, Some(1));
+    assert!(!home.path().join("nowhere.db").exists());
+    let mut both = home.command(&["copy", "http://127.0.0.1:1", "https://elsewhere.example"]);
+    let both = ran_with(&mut both, &[("MILVUS_TOKEN", "root:hunter2")]);
+    assert!(both.code == Some(2) && both.err.contains("--to-token-env") && !both.err.contains("hunter2"), "{both:?}");
+}
+
 /// Like Ctrl-C.
 fn interrupt(child: &std::process::Child) {
     let pid = rustix::process::Pid::from_child(child);

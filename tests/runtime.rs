@@ -249,7 +249,7 @@ impl World {
     /// Runs the application while `person` types, and quits it when they are done.
     async fn run(&mut self, person: impl AsyncFnOnce(&Keys)) -> Ran {
         let folder = tempfile::tempdir().unwrap();
-        let opened = Opened { store: self.store.clone(), collection: "notes".to_owned() };
+        let opened = Opened { store: self.store.clone(), collection: "notes".to_owned(), keeps_handbook: true };
         let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
         let closed = AtomicUsize::new(self.closed);
         let setup = Setup {

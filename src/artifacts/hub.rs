@@ -3,7 +3,7 @@
 //! Redirects are followed here rather than by the client, because the first answer carries the file's sha256
 //! (`X-Linked-ETag`) and because the token must not follow.
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use futures_util::StreamExt;
 use reqwest::{
@@ -16,7 +16,7 @@ use tokio::{
     io::AsyncWriteExt,
     time::{error::Elapsed, timeout},
 };
-use url::{Host, Url};
+use url::Url;
 
 use super::{
     ArtifactError, Artifacts,
@@ -220,13 +220,7 @@ fn starts_at(headers: &HeaderMap, from: u64) -> bool {
 
 /// Whether a token may be sent there without anybody in between reading it: https, or this same machine.
 pub fn may_see_token(url: &Url) -> bool {
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || loopback
+    !http::is_in_the_open(url)
 }
 
 fn refusal(status: StatusCode) -> String {

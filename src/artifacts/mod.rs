@@ -57,6 +57,8 @@ pub struct Artifacts {
     pub cache: PathBuf,
     /// An ONNX Runtime library to be used instead of our own.
     pub onnx_runtime: Option<PathBuf>,
+    /// A folder with Milvus Lite's program and libraries to be used instead of our own.
+    pub milvus_lite: Option<PathBuf>,
     /// Address of the model hub or a mirror of it.
     pub hub_endpoint: String,
     pub hub_token: Option<Secret>,
@@ -69,12 +71,13 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// With the settings of the environment: `ORT_DYLIB_PATH`, `HF_ENDPOINT`, `HF_TOKEN`.
+    /// With the settings of the environment: `ORT_DYLIB_PATH`, `ASKDOCS_MILVUS_LITE`, `HF_ENDPOINT`, `HF_TOKEN`.
     pub fn from_env(cache: PathBuf) -> Self {
         let var = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self {
             cache,
             onnx_runtime: var("ORT_DYLIB_PATH").map(PathBuf::from),
+            milvus_lite: var("ASKDOCS_MILVUS_LITE").map(PathBuf::from),
             hub_endpoint: var("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
             hub_token: var("HF_TOKEN").and_then(|token| Secret::new(&token)),
             python: if cfg!(windows) { "python" } else { "python3" }.to_owned(),
@@ -127,6 +130,39 @@ impl Artifacts {
             ModelSpec::Folder { .. } => None,
         };
         runtime.into_iter().chain(model).filter(|bundle| !bundle.is_there()).map(|bundle| bundle.what).collect()
+    }
+
+    /// The folder with Milvus Lite's program `milvus` and its libraries: the one that was named, or else our own, got
+    /// when it is not there yet.
+    ///
+    /// # Errors
+    /// When the named one is not there, when there is none for this machine, or when it can't be had.
+    pub async fn milvus_lite(&self, progress: &Progress, cancel: &CancellationToken) -> Result<PathBuf, ArtifactError> {
+        if let Some(folder) = &self.milvus_lite {
+            let program = folder.join("milvus");
+            return if program.is_file() { Ok(folder.clone()) } else { Err(ArtifactError::NoMilvusLite(program)) };
+        }
+        let bundle = self.milvus_lite_bundle().ok_or(ArtifactError::NoMilvusLiteForMachine)?;
+        bundle.obtain(self, progress, cancel).await?;
+        make_runnable(&bundle.folder.join("milvus"))?;
+        Ok(bundle.folder)
+    }
+
+    /// Whether Milvus Lite would have to be got first.
+    pub fn lacks_milvus_lite(&self) -> bool {
+        self.milvus_lite.is_none() && self.milvus_lite_bundle().is_none_or(|bundle| !bundle.is_there())
+    }
+
+    fn milvus_lite_bundle(&self) -> Option<Bundle> {
+        let program = pinned::milvus_lite()?;
+        Some(Bundle {
+            what: "Milvus Lite".to_owned(),
+            folder: self.cache.join(pinned::MILVUS_LITE),
+            files: program.files.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
+            sources: vec![Source::Wheel(program.wheel)],
+            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
+                   ASKDOCS_MILVUS_LITE to the folder milvus_lite/lib of an installed milvus-lite 2.5.1",
+        })
     }
 
     fn runtime_bundle(&self) -> Option<Bundle> {
@@ -361,6 +397,30 @@ pub enum ArtifactError {
         std::env::consts::ARCH
     )]
     NoRuntimeForMachine,
+    #[error("there is no Milvus Lite at {}; hint: correct ASKDOCS_MILVUS_LITE, or unset it to have one got", .0.display())]
+    NoMilvusLite(PathBuf),
+    #[error(
+        "there is no Milvus Lite for {} on {}; hint: use a Milvus server, such as --store http://localhost:19530",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )]
+    NoMilvusLiteForMachine,
+}
+
+/// Gives a file from a wheel back the right to be run.
+fn make_runnable(program: &Path) -> Result<(), ArtifactError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(program).map_err(local("look at", program))?.permissions().mode();
+        if mode & 0o100 == 0 {
+            fs::set_permissions(program, fs::Permissions::from_mode(mode | 0o700))
+                .map_err(local("make runnable", program))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = program;
+    Ok(())
 }
 
 fn ago(minutes: Option<u64>) -> String {

@@ -15,7 +15,6 @@ use reqwest::{
 };
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use url::Host;
 
 use super::{
     ChatError, ChatModel, Delta, Probe,
@@ -92,9 +91,8 @@ impl OpenAiModel {
         };
         let (chat, models) = (asked(&["chat", "completions"])?, asked(&["models"])?);
         let url = &options.base_url;
-        let local = is_loopback(url);
         let has_secret = options.api_key.is_some() || !url.username().is_empty() || url.password().is_some();
-        if has_secret && url.scheme() == "http" && !local {
+        if has_secret && http::is_in_the_open(url) {
             return Err(ChatError::KeyInTheOpen { url: error::shown(url) });
         }
         let mut headers = HeaderMap::new();
@@ -106,7 +104,7 @@ impl OpenAiModel {
             headers.insert(AUTHORIZATION, value);
         }
         let mut client = http::client().redirect(Policy::none()).http1_only().pool_max_idle_per_host(0);
-        if local {
+        if http::is_loopback(url) {
             // A proxy is another machine.
             client = client.no_proxy();
         }
@@ -245,19 +243,6 @@ fn join(base: &Url, path: &[&str]) -> Result<Url, ChatError> {
     let mut url = base.clone();
     url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().extend(path);
     Ok(url)
-}
-
-/// Whether an address can only mean this machine.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
-    }
 }
 
 /// How long to wait before a server that answered 503 is asked again: what it says itself, but at least `pause`. `None`

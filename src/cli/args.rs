@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Chunker, Mode};
+use crate::domain::{Chunker, Mode, Shard};
 
 /// Ask questions of your own documents, and see why it answered so.
 ///
@@ -10,10 +10,12 @@ use crate::domain::{Chunker, Mode};
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, arg_required_else_help = false)]
 pub struct Args {
-    /// Use this collection [default: "docs" when there is one, else the built-in handbook]
+    /// Use this collection [default: "docs"; in the embedded store the built-in handbook until there is one]
     #[arg(long, global = true, value_name = "NAME")]
     pub collection: Option<String>,
-    /// Where collections are kept: "embedded"
+    /// Where collections are kept: "embedded", a Milvus Lite file such as ./milvus_demo.db, http://HOST:19530 or
+    /// https://HOST (a Milvus server, Zilliz Cloud), or unix:/PATH; MILVUS_URI says the same, a token is read from
+    /// MILVUS_TOKEN
     #[arg(long, global = true, value_name = "URI")]
     pub store: Option<String>,
     /// Read this configuration file instead of the usual one
@@ -45,11 +47,13 @@ pub enum Command {
     Search(SearchOptions),
     /// Answer one question
     Ask(AskOptions),
-    /// See and drop collections
+    /// See, browse and drop collections
     Collections {
         #[command(subcommand)]
         command: CollectionsCommand,
     },
+    /// Copy a collection to another store, without embedding it again
+    Copy(CopyOptions),
     /// Find, show or write the configuration
     Config {
         #[command(subcommand)]
@@ -75,6 +79,30 @@ pub struct IngestOptions {
     /// Index unchanged documents too; starts over when the collection is another model's
     #[arg(long)]
     pub force: bool,
+    /// Index only this share of the documents, for example 2/5; other machines index the others into the same collection
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Print a JSON report at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CopyOptions {
+    /// The store to copy from: "embedded", a Milvus Lite file, http(s)://HOST, unix:/PATH; an address may end in
+    /// /DATABASE
+    pub from: String,
+    /// The store to copy to
+    pub to: String,
+    /// The copy's name [default: the collection's own]
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Environment variable that holds the token of FROM, where it is not the usual one
+    #[arg(long, value_name = "VARIABLE")]
+    pub from_token_env: Option<String>,
+    /// Environment variable that holds the token of TO
+    #[arg(long, value_name = "VARIABLE")]
+    pub to_token_env: Option<String>,
     /// Print a JSON report at the end
     #[arg(long)]
     pub json: bool,
@@ -123,6 +151,19 @@ pub enum CollectionsCommand {
     /// One collection
     Show {
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The passages of a collection as they are stored
+    Rows {
+        name: String,
+        /// Leave out so many from the start
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        offset: u64,
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        n: u16,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -7,8 +7,9 @@ use super::{
     Outcome,
     args::{Args, ConfigCommand},
     output::Output,
+    wire,
 };
-use crate::config::{Config, EXAMPLE, Paths};
+use crate::config::{EXAMPLE, Paths};
 
 pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Result<Outcome> {
     let paths = Paths::find()?;
@@ -16,7 +17,7 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
     match command {
         ConfigCommand::Path => output.line(&file.display().to_string())?,
         ConfigCommand::Show => {
-            let config = Config::load(&paths, args.config.as_ref())?;
+            let config = wire::configuration(args, &paths)?;
             let state = if file.exists() { "" } else { " (not there: these are the defaults)" };
             output.faint_line(&format!("# {}{state}", file.display()))?;
             output.line(config.to_toml().trim_end())?;

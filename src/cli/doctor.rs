@@ -9,12 +9,7 @@ use super::{
     output::Output,
     wire::{self, Wiring},
 };
-use crate::{
-    chat::Probe,
-    config::{Config, Paths},
-    domain::{CollectionInfo, Progress},
-    store::StoreError,
-};
+use crate::{chat::Probe, config::Paths, domain::CollectionInfo, store::StoreError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,8 +51,13 @@ impl Check {
 
 /// Looks at everything that the program needs; downloads nothing and changes nothing. Exit code 1 when something that
 /// is needed failed.
-pub async fn run(args: &Args, options: &DoctorOptions, output: &Output) -> anyhow::Result<Outcome> {
-    let checks = look(args).await;
+pub async fn run(
+    args: &Args,
+    options: &DoctorOptions,
+    output: &Output,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let Some(checks) = cancel.run_until_cancelled(look(args)).await else { return Ok(Outcome::Interrupted) };
     let failed = checks.iter().any(|check| check.state == State::Failed);
     let worst = |state| checks.iter().find(move |check| check.state == state && check.next.is_some());
     let next = worst(State::Failed).or_else(|| worst(State::Note)).and_then(|check| check.next.clone());
@@ -89,7 +89,10 @@ async fn look(args: &Args) -> Vec<Check> {
         Err(error) => return vec![Check::failed("folders", &error.into())],
     };
     let file = args.config.as_ref().unwrap_or(&paths.config_file).display().to_string();
-    let wiring = match Wiring::new(args) {
+    // A token that is cancelled from the start lets nothing be downloaded, whatever is found wrong with the files.
+    let offline = CancellationToken::new();
+    offline.cancel();
+    let wiring = match Wiring::new(args, &offline) {
         Ok(wiring) => wiring,
         Err(error) => {
             return vec![
@@ -108,7 +111,7 @@ async fn look(args: &Args) -> Vec<Check> {
     ));
     let (of_store, collection) = store(&wiring).await;
     checks.extend(of_store);
-    checks.push(model(&wiring.config, &paths, collection.as_ref()).await);
+    checks.push(model(&wiring, &offline, collection.as_ref()).await);
     checks.push(chat(&wiring).await);
     checks
 }
@@ -150,19 +153,16 @@ async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
 }
 
 /// Loads the model, and holds it against the collection that would be searched with it.
-async fn model(config: &Config, paths: &Paths, collection: Option<&CollectionInfo>) -> Check {
-    let missing = match wire::model_spec(config) {
-        Ok(spec) => wire::artifacts(config, paths).missing(&spec),
+async fn model(wiring: &Wiring, offline: &CancellationToken, collection: Option<&CollectionInfo>) -> Check {
+    let missing = match wire::model_spec(&wiring.config) {
+        Ok(spec) => wire::artifacts(&wiring.config, &wiring.paths).missing(&spec),
         Err(error) => return Check::failed("model", &error),
     };
     if !missing.is_empty() {
         return Check::new("model", State::Note, format!("not here yet: {}", missing.join(", ")))
             .next("`askdocs` gets it by itself; it needs a model hub, or python3 with pip");
     }
-    // A token that is cancelled from the start lets nothing be downloaded, whatever is found wrong with the files.
-    let offline = CancellationToken::new();
-    offline.cancel();
-    match wire::prepare_model(config.clone(), paths.clone(), true, Progress::default().into(), offline).await {
+    match wiring.embedder(true, offline).await {
         Ok(embedder) => {
             let held = collection.and_then(|info| Some((info, info.fingerprint.as_ref()?)));
             match held.map(|(info, held)| (info, held.check(embedder.fingerprint()))) {

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -10,7 +8,7 @@ use super::{
     wire::Wiring,
 };
 use crate::{
-    domain::{CollectionInfo, IngestReport, Progress, SourceSpec},
+    domain::{CollectionInfo, IngestReport, Skip, SourceSpec},
     rag::{self, IngestJob},
     source,
     text::one_line,
@@ -21,7 +19,7 @@ const LISTED: usize = 50;
 
 pub async fn run(
     wiring: &Wiring,
-    options: IngestOptions,
+    options: &IngestOptions,
     output: &Output,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Outcome> {
@@ -32,28 +30,29 @@ pub async fn run(
         )
         .into());
     }
-    let chunker = options.chunker.unwrap_or_else(|| wiring.config.chunker.clone());
+    let chunker = options.chunker.clone().unwrap_or_else(|| wiring.config.chunker.clone());
     // Everything is looked at before any work, so that a typo in the last path does not cost an hour.
     let mut sources = Vec::new();
     for location in &options.sources {
         sources.push(source::check(location, options.globs.clone(), chunker.clone())?);
     }
     let store = wiring.store()?;
+    let progress = &wiring.progress;
     let collection = match wiring.named_collection() {
         Some(name) => name,
-        None if sources.is_empty() => wiring.collection_name(store.as_ref()).await?,
+        None if sources.is_empty() => shown(output, progress, wiring.collection_name(store.as_ref())).await?,
         None => CollectionInfo::DEFAULT.to_owned(),
     };
-    if sources.is_empty() && collection == CollectionInfo::HANDBOOK {
+    if sources.is_empty() && wiring.keeps_handbook() && collection == CollectionInfo::HANDBOOK {
         sources.push(SourceSpec::handbook());
     }
-    let progress = Arc::new(Progress::default());
     let work = async {
-        let embedder = wiring.embedder_or_notice(true, &progress, output, cancel).await?;
-        let job = IngestJob { store, embedder, collection: collection.clone(), sources, force: options.force };
-        Ok::<_, anyhow::Error>(rag::ingest(&job, &progress, cancel).await?)
+        let embedder = wiring.embedder_or_notice(true, output, cancel).await?;
+        let (collection, force, shard) = (collection.clone(), options.force, options.shard);
+        let job = IngestJob { store, embedder, collection, sources, force, shard };
+        Ok::<_, anyhow::Error>(rag::ingest(&job, progress, cancel).await?)
     };
-    let report = match shown(output, &progress, work).await {
+    let report = match shown(output, progress, work).await {
         Err(_) if cancel.is_cancelled() => {
             output.notice("interrupted: what was indexed so far is kept, the same command continues");
             return Ok(Outcome::Interrupted);
@@ -63,7 +62,8 @@ pub async fn run(
     if json {
         output.json(&report)?;
     }
-    say(&report, &collection, output, json)?;
+    let share = options.shard.map(|shard| format!(" (share {shard})")).unwrap_or_default();
+    say(&report, &format!("{collection}{share}"), output, json)?;
     Ok(match () {
         () if report.interrupted => Outcome::Interrupted,
         () if report.skipped.is_empty() => Outcome::Done,
@@ -71,14 +71,19 @@ pub async fn run(
     })
 }
 
-/// The report in words; on standard output unless JSON is there.
-pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
-    for skip in report.skipped.iter().take(LISTED) {
+/// What was left out, and why.
+pub fn say_skipped(skipped: &[Skip], output: &Output) {
+    for skip in skipped.iter().take(LISTED) {
         output.notice(&format!("skipped {}: {}", one_line(&skip.document), one_line(&skip.reason)));
     }
-    if report.skipped.len() > LISTED {
-        output.notice(&format!("and {} more; --json lists them all", report.skipped.len() - LISTED));
+    if skipped.len() > LISTED {
+        output.notice(&format!("and {} more; --json lists them all", skipped.len() - LISTED));
     }
+}
+
+/// The report in words; on standard output unless JSON is there.
+pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
+    say_skipped(&report.skipped, output);
     if report.interrupted {
         output.notice("interrupted: what was indexed so far is kept, the same command continues");
     }

@@ -4,12 +4,15 @@ mod args;
 mod ask;
 mod collections;
 mod configuration;
+mod copy;
 mod doctor;
+mod engine;
 mod ingest;
 mod open;
 mod output;
 mod progress;
 mod search;
+mod standin;
 mod wire;
 
 use std::{io, process::ExitCode};
@@ -67,13 +70,11 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        if let Some(Command::Doctor(options)) = &args.command {
-            return doctor::run(&args, options, output).await;
-        }
-        let wiring = Wiring::new(&args)?;
-        let Some(command) = args.command else { return open::run(wiring, output.colour()).await };
-        // The application has Ctrl-C as a key; everywhere else it cancels.
         let cancel = CancellationToken::new();
+        let Some(command) = &args.command else {
+            return open::run(Wiring::new(&args, &cancel)?, output).await;
+        };
+        // The application has Ctrl-C as a key; everywhere else it cancels.
         let interrupt = cancel.clone();
         tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -84,12 +85,15 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
                 std::process::exit(INTERRUPTED.into());
             }
         });
+        let wiring = || Wiring::new(&args, &cancel);
         match command {
-            Command::Ingest(options) => ingest::run(&wiring, options, output, &cancel).await,
-            Command::Search(options) => search::run(&wiring, &options, output, &cancel).await,
-            Command::Ask(options) => ask::run(&wiring, &options, output, &cancel).await,
-            Command::Collections { command } => collections::run(&wiring, command, output, &cancel).await,
-            Command::Config { .. } | Command::Completions { .. } | Command::Doctor(_) => Ok(Outcome::Done),
+            Command::Ingest(options) => ingest::run(&wiring()?, options, output, &cancel).await,
+            Command::Search(options) => search::run(&wiring()?, options, output, &cancel).await,
+            Command::Ask(options) => ask::run(&wiring()?, options, output, &cancel).await,
+            Command::Collections { command } => collections::run(&wiring()?, command, output, &cancel).await,
+            Command::Copy(options) => copy::run(&args, &wiring()?, options, output, &cancel).await,
+            Command::Doctor(options) => doctor::run(&args, options, output, &cancel).await,
+            Command::Config { .. } | Command::Completions { .. } => Ok(Outcome::Done),
         }
     });
     // A thread that still runs a model must not keep an interrupted program alive.

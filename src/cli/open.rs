@@ -10,6 +10,7 @@ use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::{
     Outcome, UsageError,
+    output::Output,
     wire::{self, Wiring},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
 const LARGEST_LOG_BYTES: u64 = 1_000_000;
 
 /// Opens the application.
-pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
+pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         let message = "the application needs a terminal; hint: `askdocs ask QUESTION` and `askdocs search QUERY` work without one";
         return Err(UsageError(message.to_owned()).into());
@@ -47,7 +48,7 @@ pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
         chat_note,
         templates: wiring.templates(),
         chunker: wiring.config.chunker.clone(),
-        theme: Theme::new(colour),
+        theme: Theme::new(output.colour()),
         history_file: paths.state.join("history.jsonl"),
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
@@ -57,7 +58,7 @@ pub async fn run(wiring: Wiring, colour: bool) -> anyhow::Result<Outcome> {
             Box::pin(async move {
                 let store = wiring.store()?;
                 let collection = wiring.collection_name(store.as_ref()).await?;
-                Ok(Opened { store, collection })
+                Ok(Opened { store, collection, keeps_handbook: wiring.keeps_handbook() })
             })
         }),
     };

@@ -1,49 +1,88 @@
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{UsageError, args::Args, output::Output, progress::shown};
+use super::{
+    UsageError,
+    args::Args,
+    engine::{self, Engine},
+    output::Output,
+    progress::shown,
+};
 use crate::{
     artifacts::{Artifacts, ModelSpec},
     chat::{ChatModel, OpenAiModel, OpenAiOptions},
-    config::{Config, Llm, Paths},
+    config::{Config, Llm, Paths, Place, Store},
     domain::{CollectionInfo, Mode, Progress, Secret, SourceSpec, Stage},
     embed::{Embedder, FastEmbedder},
     rag::{self, IngestJob, Templates},
-    store::{SqliteStore, StoreError, VectorStore},
+    store::{StoreError, VectorStore, milvus::LiteProgram},
 };
 
 /// Makes the concrete parts from the configuration, each when it is first needed.
 pub struct Wiring {
     pub config: Config,
     pub paths: Paths,
+    /// Of everything that is got before the work itself can begin: models, Milvus Lite.
+    pub progress: Arc<Progress>,
+    cancel: CancellationToken,
     /// `--collection`, or the configuration's.
     named: Option<String>,
-    store: OnceLock<Arc<dyn VectorStore>>,
+    engine: OnceLock<Engine>,
+    embedder: OnceCell<Arc<dyn Embedder>>,
 }
 
 impl Wiring {
-    pub fn new(args: &Args) -> anyhow::Result<Self> {
+    /// With what the command line and the environment say otherwise than the configuration. `cancel` ends whatever is
+    /// being got.
+    pub fn new(args: &Args, cancel: &CancellationToken) -> anyhow::Result<Self> {
         let paths = Paths::find()?;
-        let config = Config::load(&paths, args.config.as_ref())?;
-        if let Some(store) = args.store.as_deref()
-            && store != "embedded"
-        {
-            return Err(UsageError(format!(
-                "there is no store {store:?}; hint: use --store embedded, or leave it out"
-            ))
-            .into());
-        }
+        let config = configuration(args, &paths)?;
         let named = args.collection.clone().or_else(|| config.collection.clone());
-        Ok(Self { config, paths, named, store: OnceLock::new() })
+        Ok(Self {
+            config,
+            paths,
+            progress: Arc::default(),
+            cancel: cancel.clone(),
+            named,
+            engine: OnceLock::new(),
+            embedder: OnceCell::new(),
+        })
+    }
+
+    /// The store that is used.
+    pub fn engine(&self) -> anyhow::Result<&Engine> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Engine::new(&self.config.store, &self.paths, self.lite_program())?;
+        Ok(self.engine.get_or_init(|| engine))
     }
 
     pub fn store(&self) -> anyhow::Result<Arc<dyn VectorStore>> {
-        if let Some(store) = self.store.get() {
-            return Ok(Arc::clone(store));
-        }
-        let store: Arc<dyn VectorStore> = Arc::new(SqliteStore::open(&self.paths.collections())?);
-        Ok(Arc::clone(self.store.get_or_init(|| store)))
+        Ok(self.engine()?.store())
+    }
+
+    /// The store, to be read from: a Milvus Lite whose file is not there is a mistyped name, and is not made.
+    pub fn store_to_read(&self) -> anyhow::Result<Arc<dyn VectorStore>> {
+        must_be_there(&self.config.store)?;
+        self.store()
+    }
+
+    /// Another store than the one that is used, for as long as the returned engine lives.
+    pub fn other_engine(&self, store: &Store) -> anyhow::Result<Engine> {
+        Engine::new(store, &self.paths, self.lite_program())
+    }
+
+    pub fn lite_program(&self) -> LiteProgram {
+        engine::lite_program(&self.progress, &self.cancel)
+    }
+
+    /// Whether the store is this program's own, so that the handbook is indexed into it by itself. Somebody's Milvus is
+    /// not filled with it.
+    pub fn keeps_handbook(&self) -> bool {
+        self.config.store.place == Place::Embedded
     }
 
     /// The collection that was asked for by name.
@@ -51,12 +90,14 @@ impl Wiring {
         self.named.clone()
     }
 
-    /// The collection to use: the one named, else the person's documents where there are some, else the handbook.
+    /// The collection to use: the one named, else the person's documents; in a store of our own the handbook where there
+    /// are none.
     pub async fn collection_name(&self, store: &dyn VectorStore) -> Result<String, StoreError> {
         if let Some(name) = &self.named {
             return Ok(name.clone());
         }
-        let own = store.collection(CollectionInfo::DEFAULT).await?.is_some_and(|info| info.passages > 0);
+        let own = !self.keeps_handbook()
+            || store.collection(CollectionInfo::DEFAULT).await?.is_some_and(|info| info.passages > 0);
         Ok(if own { CollectionInfo::DEFAULT } else { CollectionInfo::HANDBOOK }.to_owned())
     }
 
@@ -68,18 +109,22 @@ impl Wiring {
         output: &Output,
         cancel: &CancellationToken,
     ) -> anyhow::Result<(CollectionInfo, Option<Arc<dyn Embedder>>)> {
-        let store = self.store()?;
-        let name = self.collection_name(store.as_ref()).await?;
-        let progress = Arc::new(Progress::default());
+        let store = self.store_to_read()?;
+        let progress = &self.progress;
+        let name = shown(output, progress, self.collection_name(store.as_ref())).await?;
+        // Before a model is got for a collection that is not there.
+        let known = match self.keeps_handbook() {
+            true => None,
+            false => Some(shown(output, progress, self.filled(store.as_ref(), &name)).await?),
+        };
         // An explicit dense search does not fall back, so its model's error is the answer.
         let embedder = match mode {
             Mode::Keyword => None,
-            Mode::Dense => {
-                Some(shown(output, &progress, self.embedder(true, Arc::clone(&progress), cancel.clone())).await?)
-            }
-            Mode::Hybrid => shown(output, &progress, self.embedder_or_notice(false, &progress, output, cancel)).await?,
+            Mode::Dense => Some(shown(output, progress, self.embedder(true, cancel)).await?),
+            Mode::Hybrid => shown(output, progress, self.embedder_or_notice(false, output, cancel)).await?,
         };
-        if name == CollectionInfo::HANDBOOK && self.handbook_is_wanted(store.as_ref(), embedder.is_some()).await? {
+        let is_handbook = self.keeps_handbook() && name == CollectionInfo::HANDBOOK;
+        if is_handbook && self.handbook_is_wanted(store.as_ref(), embedder.is_some()).await? {
             output.notice("indexing the handbook first");
             let job = IngestJob {
                 store: Arc::clone(&store),
@@ -87,8 +132,9 @@ impl Wiring {
                 collection: name.clone(),
                 sources: vec![SourceSpec::handbook()],
                 force: false,
+                shard: None,
             };
-            let indexed = shown(output, &progress, rag::ingest(&job, &progress, cancel)).await;
+            let indexed = shown(output, progress, rag::ingest(&job, progress, cancel)).await;
             if let Err(error) = indexed {
                 // What is there already can be searched as it is, also where nothing can be written.
                 let some = store.collection(&name).await?.is_some_and(|info| info.passages > 0);
@@ -98,10 +144,18 @@ impl Wiring {
                 output.notice(&format!("note: the handbook was not brought up to date: {error}"));
             }
         }
-        match store.collection(&name).await? {
-            Some(info) if info.passages > 0 => Ok((info, embedder)),
-            Some(_) => Err(rag::RagError::Empty { collection: name }.into()),
-            None => Err(StoreError::NoCollection { name, store: store.describe() }.into()),
+        match known {
+            Some(info) => Ok((info, embedder)),
+            None => Ok((self.filled(store.as_ref(), &name).await?, embedder)),
+        }
+    }
+
+    /// A collection that holds something.
+    async fn filled(&self, store: &dyn VectorStore, name: &str) -> anyhow::Result<CollectionInfo> {
+        match store.collection(name).await? {
+            Some(info) if info.passages > 0 => Ok(info),
+            Some(_) => Err(rag::RagError::Empty { collection: name.to_owned() }.into()),
+            None => Err(StoreError::NoCollection { name: name.to_owned(), store: store.describe() }.into()),
         }
     }
 
@@ -109,30 +163,26 @@ impl Wiring {
     /// otherwise each keyword search would find its vectors missing and index anew.
     async fn handbook_is_wanted(&self, store: &dyn VectorStore, with_model: bool) -> anyhow::Result<bool> {
         if with_model {
-            return Ok(rag::needs_index(store, CollectionInfo::HANDBOOK).await?);
+            return Ok(rag::needs_index(store, CollectionInfo::HANDBOOK, true).await?);
         }
         Ok(store.collection(CollectionInfo::HANDBOOK).await?.is_none_or(|info| info.passages == 0))
     }
 
-    /// Gets and loads the embedding model; `retry` as in [`Artifacts`].
-    pub async fn embedder(
-        &self,
-        retry: bool,
-        progress: Arc<Progress>,
-        cancel: CancellationToken,
-    ) -> anyhow::Result<Arc<dyn Embedder>> {
-        prepare_model(self.config.clone(), self.paths.clone(), retry, progress, cancel).await
+    /// Gets and loads the embedding model, once; `retry` as in [`Artifacts`].
+    pub async fn embedder(&self, retry: bool, cancel: &CancellationToken) -> anyhow::Result<Arc<dyn Embedder>> {
+        let (config, paths, progress) = (self.config.clone(), self.paths.clone(), Arc::clone(&self.progress));
+        let prepare = || prepare_model(config, paths, retry, progress, cancel.clone());
+        self.embedder.get_or_try_init(prepare).await.map(Arc::clone)
     }
 
     /// The embedding model, or `None` with a notice of what was tried: keyword search works without.
     pub async fn embedder_or_notice(
         &self,
         retry: bool,
-        progress: &Arc<Progress>,
         output: &Output,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Option<Arc<dyn Embedder>>> {
-        match self.embedder(retry, Arc::clone(progress), cancel.clone()).await {
+        match self.embedder(retry, cancel).await {
             Ok(embedder) => Ok(Some(embedder)),
             Err(error) if cancel.is_cancelled() => Err(error),
             // A name that the catalogue does not have is a mistake to mend, not a missing network.
@@ -152,6 +202,24 @@ impl Wiring {
     pub fn templates(&self) -> Templates {
         let prompt = self.config.prompt.clone();
         Templates { system: prompt.system, user: prompt.user, citations: prompt.citations }
+    }
+}
+
+/// The configuration that holds, with the store that the command line or the environment names.
+pub fn configuration(args: &Args, paths: &Paths) -> anyhow::Result<Config> {
+    let config = Config::load(paths, args.config.as_ref())?;
+    let store = engine::chosen(args, &config)?;
+    Ok(Config { store, ..config })
+}
+
+/// A Milvus Lite that is to be read from has a file.
+pub fn must_be_there(store: &Store) -> anyhow::Result<()> {
+    match &store.place {
+        Place::Lite(file) if !file.exists() => {
+            let file = file.display();
+            anyhow::bail!("there is no Milvus Lite file {file}; hint: `askdocs ingest PATH --store {file}` makes one")
+        }
+        Place::Embedded | Place::Lite(_) | Place::Server(_) => Ok(()),
     }
 }
 

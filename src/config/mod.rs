@@ -8,12 +8,14 @@ mod paths;
 mod provider;
 mod raw;
 mod show;
+mod store;
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
 pub use paths::Paths;
 pub use provider::{Llm, Provider};
 use raw::RawConfig;
+pub use store::{Place, Store, Tls};
 
 use crate::domain::{Chunker, Fusion, Pooling, SearchSettings};
 
@@ -23,8 +25,10 @@ pub const EXAMPLE: &str = include_str!("../../config.example.toml");
 /// A complete, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The collection to use where none is named. `None`: `docs` when there is one, else the handbook.
+    /// The collection to use where none is named. `None`: `docs`; in the embedded store the handbook
+    /// where there is none.
     pub collection: Option<String>,
+    pub store: Store,
     pub search: SearchSettings,
     pub embed: Embed,
     pub chunker: Chunker,
@@ -120,7 +124,7 @@ impl Default for PromptTemplates {
 impl RawConfig {
     /// Turns what was written into what holds; an error names the key.
     fn validate(self) -> Result<Config, (&'static str, String)> {
-        let Self { collection, search, embed, ingest, llm } = self;
+        let Self { collection, store, search, embed, ingest, llm } = self;
         let defaults = SearchSettings::default();
         let fusion = match search.fusion.as_deref().unwrap_or("min-max") {
             "min-max" => Fusion::MinMax {
@@ -158,6 +162,7 @@ impl RawConfig {
         }
         Ok(Config {
             collection: collection.filter(|name| !name.is_empty()),
+            store: Store::from_raw(store)?,
             search: SearchSettings {
                 mode,
                 k: count("search.k", search.k, defaults.k, 1, 1000)?,

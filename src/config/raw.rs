@@ -10,10 +10,26 @@ use super::ConfigError;
 #[serde(deny_unknown_fields, default)]
 pub struct RawConfig {
     pub collection: Option<String>,
+    pub store: RawStore,
     pub search: RawSearch,
     pub embed: RawEmbed,
     pub ingest: RawIngest,
     pub llm: RawLlm,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawStore {
+    pub engine: Option<String>,
+    pub uri: Option<String>,
+    pub database: Option<String>,
+    pub token_env: Option<String>,
+    pub ca_certificate: Option<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub tls_server_name: Option<String>,
+    pub connect_timeout_s: Option<u64>,
+    pub call_timeout_s: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,6 +79,16 @@ pub struct RawLlm {
 #[cfg(test)]
 pub const KEYS: &[&str] = &[
     "collection",
+    "engine",
+    "uri",
+    "database",
+    "token_env",
+    "ca_certificate",
+    "client_certificate",
+    "client_key",
+    "tls_server_name",
+    "connect_timeout_s",
+    "call_timeout_s",
     "mode",
     "k",
     "candidates",
@@ -125,12 +151,13 @@ fn explain(message: &str) -> String {
         return message.trim().to_owned();
     }
     let Some(key) = quoted.next() else { return message.to_owned() };
+    let known: Vec<&str> = quoted.collect();
     if ["api_key", "token", "key", "password"].contains(&key) {
+        let names_variable = known.iter().find(|key| key.ends_with("_env")).unwrap_or(&"api_key_env");
         return format!(
-            "unknown key `{key}`: keys don't belong into a file; set it as an environment variable and name that variable with `api_key_env`"
+            "unknown key `{key}`: keys don't belong into a file; set it as an environment variable and name that variable with `{names_variable}`"
         );
     }
-    let known: Vec<&str> = quoted.collect();
     match nearest(key, &known) {
         Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
         None => format!("unknown key `{key}`; known here: {}", known.join(", ")),

@@ -1,8 +1,8 @@
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 use toml::Value;
 
-use super::{Config, Llm};
+use super::{Config, Llm, Place, Store};
 use crate::domain::{Fusion, Pooling};
 
 impl Config {
@@ -23,6 +23,8 @@ impl Config {
             let _ = if name.starts_with('[') { writeln!(out, "\n{name}") } else { writeln!(out, "{name} = {value}") };
         };
         key("collection", text(self.collection.as_deref().unwrap_or_default()));
+        key("[store]", none());
+        self.store.keys(&mut key);
         key("[search]", none());
         key("mode", text(self.search.mode.name()));
         key("k", count(self.search.k));
@@ -47,6 +49,27 @@ impl Config {
         key("system_prompt", text(&self.prompt.system));
         key("user_prompt", text(&self.prompt.user));
         out
+    }
+}
+
+impl Store {
+    fn keys(&self, key: &mut impl FnMut(&str, Value)) {
+        let path = |path: &Option<PathBuf>| text(&path.as_ref().map(|p| p.display().to_string()).unwrap_or_default());
+        let or_empty = |value: &Option<String>| text(value.as_deref().unwrap_or_default());
+        // A place that nothing was written for is what an engine alone, or nothing at all, stands for.
+        match &self.place {
+            Place::Embedded if !self.named => key("engine", text("embedded")),
+            Place::Server(_) if !self.named => key("engine", text("milvus")),
+            place => key("uri", text(&place.to_string())),
+        }
+        key("database", or_empty(&self.database));
+        key("token_env", or_empty(&self.token_env));
+        key("ca_certificate", path(&self.tls.ca_certificate));
+        key("client_certificate", path(&self.tls.client_certificate));
+        key("client_key", path(&self.tls.client_key));
+        key("tls_server_name", or_empty(&self.tls.server_name));
+        key("connect_timeout_s", Value::Integer(self.connect_timeout.as_secs().cast_signed()));
+        key("call_timeout_s", Value::Integer(self.call_timeout.as_secs().cast_signed()));
     }
 }
 
@@ -91,7 +114,9 @@ mod tests {
     #[test]
     fn what_is_shown_gives_the_same_again() {
         let own = "collection = \"x\"\n[search]\nfusion = \"rrf\"\nrrf_k = 20\nk = 9\n[embed]\nmodel = \"a/b\"\npooling = \"cls\"\n[ingest]\nchunker = \"split:\\\"# \\\"\"\n[llm]\nprovider = \"lepton\"\ntemperature = 0.2\nmax_tokens = 9\ncitations = true\nsystem_prompt = \"a\\n\\\"b\\\"\"\n";
-        for written in ["", own] {
+        let server = "[store]\nuri = \"https://h/d\"\ntoken_env = \"\"\nca_certificate = \"ca.pem\"\nclient_certificate = \"c\"\nclient_key = \"k\"\ntls_server_name = \"n\"\ncall_timeout_s = 99\n";
+        let lite = "[store]\nuri = \"./x.db\"\n";
+        for written in ["", own, server, lite, "store.engine = \"milvus\"", "store.uri = \"embedded\""] {
             let config = Config::parse(written, "written").unwrap();
             assert_eq!(Config::parse(&config.to_toml(), "shown").unwrap(), config);
         }

@@ -6,6 +6,7 @@ mod model;
 mod progress;
 mod scores;
 mod secret;
+mod shard;
 mod source;
 mod turn;
 
@@ -15,6 +16,7 @@ pub use model::ModelFiles;
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
 pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
 pub use secret::Secret;
+pub use shard::Shard;
 pub use source::{Chunker, SourceSpec};
 pub use turn::{
     Answer, Citation, FinishReason, Message, Role, SearchSettings, StageTimings, Turn, TurnId, TurnState, Usage,

@@ -7,15 +7,19 @@ use crate::{
     store::VectorStore,
 };
 
-/// Whether a collection should be indexed before it is used: it is empty, or it is the handbook's and does not hold
-/// this program's pages with their vectors.
+/// Whether a collection should be indexed before it is used: it is empty and knows what it is made from, or it is the
+/// handbook's and does not hold this program's pages with their vectors. `keeps_handbook`: the store is one that the
+/// handbook is indexed into by itself.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn needs_index(store: &dyn VectorStore, collection: &str) -> Result<bool, RagError> {
-    let empty = store.collection(collection).await?.is_none_or(|info| info.passages == 0);
-    if empty || collection != CollectionInfo::HANDBOOK {
-        return Ok(empty);
+pub async fn needs_index(store: &dyn VectorStore, collection: &str, keeps_handbook: bool) -> Result<bool, RagError> {
+    let info = store.collection(collection).await?;
+    if !(keeps_handbook && collection == CollectionInfo::HANDBOOK) {
+        return Ok(info.is_some_and(|info| info.passages == 0 && !info.sources.is_empty()));
+    }
+    if info.is_none_or(|info| info.passages == 0) {
+        return Ok(true);
     }
     let held = store.documents(collection).await?;
     let spec = SourceSpec::handbook();

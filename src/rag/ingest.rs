@@ -8,7 +8,7 @@ use super::{
     plan::{Plan, Planned, Task},
 };
 use crate::{
-    domain::{DocumentRecord, Indexed, IngestReport, Progress, SourceSpec, Stage, Vector},
+    domain::{DocumentRecord, Indexed, IngestReport, Progress, Shard, SourceSpec, Stage, Vector},
     embed::{Embedder, Role},
     source::{self, Unread},
     store::{StoreError, VectorStore},
@@ -38,12 +38,18 @@ pub struct IngestJob {
     pub sources: Vec<SourceSpec>,
     /// Index unchanged documents too, and start over when the collection is another model's.
     pub force: bool,
+    /// Only this share of the documents; others index theirs into the same collection, at the same time or not. `None`:
+    /// all of them.
+    pub shard: Option<Shard>,
 }
 
 /// Makes the collection hold what its sources hold: new and changed documents are indexed, those gone are removed,
 /// those unchanged are left alone. A document that can't be read is skipped with its reason. Every document is
 /// replaced whole and counts as done only when its rows are committed, so a run that was cut off is continued by the
 /// next one.
+///
+/// For all documents the collection's write lock is held throughout. Shares don't hold it, since they run side by side:
+/// each of their writes stands by itself, and no two of them write the same document.
 ///
 /// # Errors
 /// When another writer is at work, when the collection is another model's and `force` is not set, when a source that was
@@ -57,7 +63,10 @@ pub async fn ingest(
     let start = Instant::now();
     let store = job.store.as_ref();
     let name = job.collection.as_str();
-    let _writing = store.lock_for_writing(name, WRITER_PATIENCE).await?;
+    let _writing = match job.shard {
+        None => Some(store.lock_for_writing(name, WRITER_PATIENCE).await?),
+        Some(_) => None,
+    };
     let mut report = IngestReport::default();
     let held = store.collection(name).await?;
     let task = Task::new(job, held.as_ref())?;

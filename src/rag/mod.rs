@@ -6,6 +6,7 @@
 //! [`ChatModel`]: crate::chat::ChatModel
 
 mod ask;
+mod copy;
 mod extractive;
 mod fuse;
 mod handbook;
@@ -13,8 +14,11 @@ mod ingest;
 mod plan;
 mod prompt;
 mod retrieve;
+#[cfg(test)]
+mod tests;
 
 pub use ask::{Ask, AskEvent, ask};
+pub use copy::{CopyJob, CopyReport, copy};
 pub use extractive::LABEL as EXTRACTIVE_LABEL;
 pub use fuse::fuse;
 pub use handbook::needs_index;
@@ -22,7 +26,7 @@ pub use ingest::{IngestJob, ingest};
 pub use prompt::{Templates, citations};
 pub use retrieve::{Retrieval, retrieve};
 
-use crate::{chat::ChatError, embed::EmbedError, source::SourceError, store::StoreError};
+use crate::{chat::ChatError, domain::Shard, embed::EmbedError, source::SourceError, store::StoreError};
 
 /// Why a question could not be answered or a source not be indexed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,30 @@ pub enum RagError {
         if *ignored == 0 { String::new() } else { format!(" ({ignored} files of other kinds)") }
     )]
     NothingFound { location: String, globs: Vec<String>, ignored: u64 },
+    #[error(
+        "--force would start {collection:?} over with the configured model, which one share ({shard}) can't do for all; hint: `askdocs ingest --force --collection {collection}` without --shard, or drop the collection first"
+    )]
+    ShardStartsOver { collection: String, shard: Shard },
+    #[error(
+        "collection {collection:?} in {store} was made by another program and does not say what its documents are, so it can't be copied; hint: index the documents themselves: `askdocs ingest PATH --store TO`"
+    )]
+    CopyForeign { collection: String, store: String },
+    #[error(
+        "{bare} passages of {collection:?} in {store} have no vectors, and {to} keeps passages by their vectors; hint: `askdocs ingest --collection {collection}` there embeds them, then copy again"
+    )]
+    CopyBare { collection: String, store: String, bare: u64, to: String },
+    #[error(
+        "collection {name:?} in {to} {what}, so nothing is copied into it from {from}; hint: `--as NAME` copies beside it, or drop it first with `askdocs collections drop {name}` there"
+    )]
+    CopyMeets { name: String, to: String, what: String, from: String },
+    #[error(
+        "collection {collection:?} in {from} could not be read: {what}; hint: `askdocs ingest --collection {collection}` there puts it right"
+    )]
+    CopyUnread { collection: String, from: String, what: String },
+    #[error(
+        "what is in {to} under {name:?} is not what {from} holds: {what}; hint: `askdocs collections drop {name}` there, then copy again"
+    )]
+    CopyDiffers { name: String, to: String, from: String, what: String },
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),
     #[error("interrupted")]

@@ -3,9 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sha2::{Digest, Sha256};
+
 use super::{IngestJob, RagError};
 use crate::{
-    domain::{Chunker, CollectionInfo, DocumentRecord, SourceSpec},
+    domain::{Chunker, CollectionInfo, DocumentRecord, Shard, SourceSpec},
     source::{Entry, Scan},
     store::StoreError,
 };
@@ -31,7 +33,12 @@ impl Task {
         let start_over = match (held_fingerprint, &job.embedder) {
             (Some(held), Some(embedder)) => match held.check(embedder.fingerprint()) {
                 Ok(()) => false,
-                Err(_) if job.force => true,
+                Err(_) if job.force => match job.shard {
+                    None => true,
+                    Some(shard) => {
+                        return Err(RagError::ShardStartsOver { collection: job.collection.clone(), shard });
+                    }
+                },
                 Err(mismatch) => {
                     return Err(StoreError::WrongModel { collection: job.collection.clone(), mismatch }.into());
                 }
@@ -67,6 +74,9 @@ pub(super) struct Planned {
 }
 
 /// Which documents to look at, each place once however many sources hold it. The source that was added last takes it.
+///
+/// With a [`Shard`] every document gets its name as in a run for all of them, then only those of the share are looked at:
+/// so names, and with them ids, are the same however the work is divided.
 pub(super) struct Plan {
     pub entries: Vec<Planned>,
     /// What the collection holds, by location, and whose each name is.
@@ -79,6 +89,7 @@ pub(super) struct Plan {
     scanned: HashSet<String>,
     /// Places that were there and could not be looked at: what is known of them, and below them, stays.
     unseen: Vec<String>,
+    shard: Option<Shard>,
     pub force: bool,
     pub embed: bool,
 }
@@ -93,6 +104,7 @@ impl Plan {
             names: HashSet::new(),
             scanned: HashSet::new(),
             unseen: Vec::new(),
+            shard: job.shard,
             force: job.force,
             embed: job.embedder.is_some(),
         }
@@ -122,9 +134,16 @@ impl Plan {
             let record = record.filter(|record| record.name == entry.name);
             self.taken.insert(entry.location.clone(), entry.name.clone());
             self.names.insert(entry.name.clone());
-            self.entries.push(Planned { entry, source: source.clone(), chunker: spec.chunker.clone(), record });
+            if self.is_mine(&entry.location, &source) {
+                self.entries.push(Planned { entry, source: source.clone(), chunker: spec.chunker.clone(), record });
+            }
         }
         self.scanned.insert(source);
+    }
+
+    /// Whether a document is in the share that this plan is for.
+    fn is_mine(&self, location: &str, source: &str) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(digest(&name_below(location, source))))
     }
 
     /// The entry's own name, with as many of the source's last folders in front as it takes to tell it from others.
@@ -157,9 +176,28 @@ impl Plan {
             .values()
             .filter(|record| !self.names.contains(&record.name))
             .filter(|record| moved(record) || self.scanned.contains(&record.source) && !unseen(record))
+            .filter(|record| self.is_mine(&record.location, &record.source))
             .map(|record| record.name.clone())
             .collect()
     }
+}
+
+/// A document's path below its source with forward slashes, given the source's key: the same on every machine, wherever
+/// the source lies there. A file that is a source by itself goes by its name.
+fn name_below(location: &str, source: &str) -> String {
+    let root = source.split('\u{1f}').next().unwrap_or_default();
+    // Documents don't keep a URL's query.
+    let root = if root.contains("://") { root.split('?').next().unwrap_or_default() } else { root };
+    let below = match location.strip_prefix(root) {
+        None => location,
+        Some("") => location.rsplit(['/', '\\']).next().unwrap_or_default(),
+        Some(rest) => rest.strip_prefix('!').unwrap_or(rest).trim_start_matches(['/', '\\']),
+    };
+    below.replace('\\', "/")
+}
+
+fn digest(name: &str) -> u64 {
+    Sha256::digest(name).iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte))
 }
 
 /// Nothing, then the location's last folder, its last two, and so on.
@@ -201,6 +239,7 @@ mod tests {
             names: HashSet::new(),
             scanned: HashSet::new(),
             unseen: Vec::new(),
+            shard: None,
             force: false,
             embed: true,
         };
@@ -211,5 +250,24 @@ mod tests {
         let mut gone = plan.gone();
         gone.sort();
         assert_eq!(gone, ["a.md", "locked-not/c.md"]);
+    }
+
+    #[test]
+    fn a_share_goes_by_the_path_below_the_source() {
+        let glob = "/kb\u{1f}*.md";
+        let cases = [
+            ("/kb/a/b.md", "/kb", "a/b.md"),
+            ("/kb/a/b.md", glob, "a/b.md"),
+            ("/other/place/a/b.md", "/other/place", "a/b.md"),
+            ("C:\\kb\\a\\b.md", "C:\\kb", "a/b.md"),
+            ("/kb/b.md", "/kb/b.md", "b.md"),
+            ("/x/kb.zip!/a/b.md", "/x/kb.zip", "a/b.md"),
+            ("https://h/kb.zip!/a/b.md", "https://h/kb.zip?key=1", "a/b.md"),
+            ("/b.md", "/", "b.md"),
+        ];
+        for (location, source, below) in cases {
+            assert_eq!(name_below(location, source), below, "{location} in {source}");
+        }
+        assert_eq!(digest("a/b.md"), 0x5a05_f1b2_31ec_94b2, "for ever and on every machine the same");
     }
 }

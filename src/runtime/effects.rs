@@ -42,6 +42,8 @@ pub type Opening = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Opened>> + 
 pub struct Opened {
     pub store: Arc<dyn VectorStore>,
     pub collection: String,
+    /// The store is one that the handbook is indexed into by itself.
+    pub keeps_handbook: bool,
 }
 
 /// Where the embedding model stands.
@@ -299,15 +301,15 @@ impl Shared {
     }
 
     async fn show_opened(&self, opened: Opened) {
-        let (store, name) = (opened.store.describe(), opened.collection.clone());
+        let (store, name, keeps_handbook) = (opened.store.describe(), opened.collection.clone(), opened.keeps_handbook);
         let shown = async {
             let collection = opened.store.collection(&name).await?;
-            Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &opened.collection).await?))
+            Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &name, keeps_handbook).await?))
         };
         match contained(shown).await {
             Ok((collection, index)) => {
                 self.opened.send_replace(Some(opened));
-                self.send(Event::StoreOpened { store, name, collection, index }).await;
+                self.send(Event::StoreOpened { store, name, collection, keeps_handbook, index }).await;
             }
             Err(error) => self.send(Event::StoreFailed(error.to_string())).await,
         }
@@ -378,13 +380,19 @@ impl Shared {
         progress: &Arc<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(IngestReport, Option<CollectionInfo>), RagError> {
-        let store = self.opened().await?.store;
-        let is_handbook = collection == CollectionInfo::HANDBOOK && sources.is_empty();
+        let Opened { store, keeps_handbook, .. } = self.opened().await?;
+        let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK && sources.is_empty();
         if is_handbook {
             sources.push(SourceSpec::handbook());
         }
-        let mut job =
-            IngestJob { store: Arc::clone(&store), embedder: None, collection: collection.clone(), sources, force };
+        let mut job = IngestJob {
+            store: Arc::clone(&store),
+            embedder: None,
+            collection: collection.clone(),
+            sources,
+            force,
+            shard: None,
+        };
         let empty = store.collection(&collection).await?.is_none_or(|info| info.passages == 0);
         if is_handbook && empty && matches!(*self.model.borrow(), Model::Pending) {
             // The handbook is small: it answers by keywords within a moment, while the model is still on its way.

@@ -1,6 +1,7 @@
 //! Keeping collections of chunks and searching them. Knows nothing of models, files to ingest, or fusion.
 
 #[cfg(test)]
+#[path = "../../tests/common/conformance.rs"]
 mod conformance;
 pub mod milvus;
 mod sqlite;
@@ -13,7 +14,7 @@ use crate::domain::{
     Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Hit, Indexed, SourceSpec, Vector,
 };
 
-pub use self::sqlite::SqliteStore;
+pub use self::{milvus::MilvusStore, sqlite::SqliteStore};
 
 /// What an engine can do by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,148 @@
+//! The connection: made when it is first needed, with limits on everything, and a Milvus Lite of our own behind it where
+//! the endpoint is a file.
+
+use std::{path::PathBuf, time::Duration};
+
+use milvus::v2::prelude::{ClientV2, ConnectConfig, Error, RetryConfig, TelemetryConfig};
+use tokio::{sync::Mutex, time::sleep};
+
+use super::{MilvusEndpoint, MilvusOptions, lite::LiteServer};
+use crate::store::StoreError;
+
+/// The version of Milvus Lite that is run.
+pub const LITE_VERSION: &str = "2.5.1";
+/// How often a call is tried that the server says may be tried again (the client's default is 75 times).
+const ATTEMPTS: u32 = 3;
+
+/// How often, and how many times, to look whether a Milvus Lite that does not answer has ended.
+const ENDING_POLL: Duration = Duration::from_millis(10);
+const ENDING_POLLS: u32 = 50;
+
+pub struct Connection {
+    options: MilvusOptions,
+    live: Mutex<Option<Live>>,
+}
+
+struct Live {
+    client: ClientV2,
+    /// Milvus Lite names its collections without their numbers, which the newer client refuses to read.
+    names: Option<milvus::client::Client>,
+    lite: Option<LiteServer>,
+}
+
+impl Connection {
+    pub fn new(options: MilvusOptions) -> Self {
+        Self { options, live: Mutex::new(None) }
+    }
+
+    pub fn is_lite(&self) -> bool {
+        matches!(self.options.endpoint, MilvusEndpoint::Lite { .. })
+    }
+
+    /// For people, without secrets.
+    pub fn place(&self) -> String {
+        let database = self.options.database.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        match &self.options.endpoint {
+            MilvusEndpoint::Lite { file, .. } => format!("Milvus Lite {}", file.display()),
+            MilvusEndpoint::Server { uri } => format!("Milvus {uri}{database}"),
+        }
+    }
+
+    /// The client, connected. Starts Milvus Lite when it is not running (any more).
+    pub async fn client(&self) -> Result<ClientV2, StoreError> {
+        let mut live = self.live.lock().await;
+        if let Some(Live { client, lite, .. }) = live.as_ref()
+            && lite.as_ref().is_none_or(|lite| lite.ended().is_none())
+        {
+            return Ok(client.clone());
+        }
+        *live = None;
+        let connected = match &self.options.endpoint {
+            MilvusEndpoint::Server { uri } => Live { client: self.connect(uri).await?, names: None, lite: None },
+            MilvusEndpoint::Lite { file, program } => {
+                let program = program().await.map_err(|reason| self.unreachable(reason))?;
+                let lite = LiteServer::start(file, &program, self.options.connect_timeout)
+                    .await
+                    .map_err(|error| self.unreachable(error.to_string()))?;
+                let client = self.connect(&lite.uri()).await?;
+                let names = milvus::client::ClientBuilder::new(lite.uri()).timeout(self.options.call_timeout);
+                let names = names.build().await.map_err(|error| self.unreachable(error.to_string()))?;
+                Live { client, names: Some(names), lite: Some(lite) }
+            }
+        };
+        Ok(live.insert(connected).client.clone())
+    }
+
+    /// The names of the collections of a Milvus Lite; `None` where there is another Milvus.
+    pub async fn lite_names(&self) -> Option<Result<Vec<String>, String>> {
+        let client = self.live.lock().await.as_ref()?.names.clone()?;
+        Some(client.list_collections().await.map_err(|error| crate::text::one_line(&error.to_string())))
+    }
+
+    /// Whether the Milvus Lite behind it has ended by itself. Its connections break a moment before its process is gone.
+    pub async fn lite_has_ended(&self) -> bool {
+        for _ in 0..ENDING_POLLS {
+            match self.live.lock().await.as_ref().map(|live| live.lite.as_ref().map(LiteServer::ended)) {
+                Some(Some(None)) => {}
+                Some(Some(Some(_))) => return true,
+                Some(None) => return false,
+                // Another task is connecting anew already.
+                None => return self.is_lite(),
+            }
+            sleep(ENDING_POLL).await;
+        }
+        false
+    }
+
+    async fn connect(&self, uri: &str) -> Result<ClientV2, StoreError> {
+        let MilvusOptions { token, database, connect_timeout, call_timeout, .. } = &self.options;
+        let mut config = ConnectConfig::new()
+            .uri(uri)
+            .connect_timeout(*connect_timeout)
+            // Without one a call waits for ever.
+            .rpc_timeout(*call_timeout)
+            .retry(RetryConfig::new().max_attempts(ATTEMPTS).max_retry_timeout(*call_timeout))
+            // It would send what we do to the server every ten seconds, and a wake-up costs an idle program something.
+            .telemetry(TelemetryConfig::new().enabled(false))
+            .keepalive_while_idle(false);
+        if let Some(token) = token {
+            config = config.token(token.expose());
+        }
+        if let Some(database) = database {
+            config = config.database(database);
+        }
+        if uri.starts_with("https:") {
+            let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+            if let Some(path) = &self.options.ca_certificate {
+                config = config.ca_certificate(text(path));
+            }
+            if let (Some(certificate), Some(key)) = (&self.options.client_certificate, &self.options.client_key) {
+                config = config.client_certificate(text(certificate)).client_key(text(key));
+            }
+            if let Some(name) = &self.options.tls_server_name {
+                config = config.tls_server_name(name);
+            }
+        }
+        match ClientV2::new(&config).await {
+            Ok(client) => Ok(client),
+            Err(error) => Err(self.unreachable(self.reason(&error))),
+        }
+    }
+
+    fn unreachable(&self, reason: String) -> StoreError {
+        StoreError::Unreachable { store: self.place(), reason }
+    }
+
+    /// An error in words, without the token that a server may repeat.
+    pub fn reason(&self, error: &Error) -> String {
+        let text = match error {
+            Error::RetryExhausted { source, .. } => return self.reason(source),
+            Error::Server(server) => server.reason().to_owned(),
+            Error::Grpc(status) => status.message().to_owned(),
+            Error::Timeout(_) => format!("no answer within {:?}", self.options.call_timeout),
+            other => other.to_string(),
+        };
+        let text = crate::text::one_line(&text);
+        self.options.token.as_ref().map_or_else(|| text.clone(), |token| token.redact(&text))
+    }
+}
