@@ -438,6 +438,30 @@ fn a_collection_goes_to_milvus_and_back_without_being_embedded_again() {
     assert!(both.code == Some(2) && both.err.contains("--to-token-env") && !both.err.contains("hunter2"), "{both:?}");
 }
 
+#[test]
+fn the_tutorial_makes_its_collection_and_asks_its_question() {
+    let home = Home::with_model();
+    let text = "# FAQ\n\n#### Where does Milvus store data?\n\nIn logs.\n\n#### Who made it?\n\nPeople.\n";
+    home.write("faq/product_faq.md", text);
+    let run = |arguments: &[&str]| home.run(&[&["tutorial", "faq", "--store", "./milvus_demo.db"], arguments].concat());
+    assert!(home.run(&["tutorial", "faq"]).err.contains("hint: --store ./milvus_demo.db"));
+    let empty = home.run(&["tutorial", ".", "--store", "./milvus_demo.db"]);
+    assert!(empty.code == Some(2) && empty.err.contains("en/faq"), "{empty:?}");
+
+    let first = run(&[]);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(first.err.contains("4 rows of 384 dimensions") && first.out.contains("Where does Milvus store data?"));
+    assert!(first.out.matches("  ip 0.").count() == 3, "{first:?}");
+    assert_eq!(run(&[]).code, Some(2), "what is there is not dropped unasked");
+    let again = run(&["--yes", "--json"]);
+    assert_eq!(again.json()["collection"], "my_rag_collection", "{again:?}");
+    let (url, server) = model_server();
+    with_chat(&home, &url);
+    let answered = run(&["--yes"]);
+    server.join().unwrap();
+    assert!(answered.code == Some(0) && answered.out.ends_with("In etcd [1], surely [7].\n"), "{answered:?}");
+}
+
 /// Like Ctrl-C.
 fn interrupt(child: &std::process::Child) {
     let pid = rustix::process::Pid::from_child(child);
@@ -509,6 +533,53 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     assert_eq!(ill.code, Some(1), "{ill:?}");
     assert!(ill.out.contains("FAILED model") && ill.out.contains("FAILED chat model"), "{ill:?}");
     assert!(ill.out.contains("\nnext: the nearest names are"), "{ill:?}");
+}
+
+#[test]
+fn doctor_says_for_each_store_what_was_tried_and_what_answered() {
+    let home = Home::with_model();
+    let doctor = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let ran = ran_with(&mut home.command(&[&["doctor", "--json"], arguments].concat()), environment);
+        let checks = ran.json()["checks"].as_array().unwrap().clone();
+        let found = |name: &str| {
+            let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}: {ran:?}"));
+            format!("{}: {}", check["state"].as_str().unwrap(), check["found"].as_str().unwrap())
+        };
+        assert!(!ran.out.contains("hunter2") && !ran.err.contains("hunter2"), "{ran:?}");
+        (ran.code, found("store"), ran.json()["next"].as_str().unwrap_or_default().to_owned())
+    };
+    let (code, found, _) = doctor(&[], &[]);
+    assert!(
+        code == Some(0) && found.starts_with("ok: embedded: SQLite 3") && found.contains("in the engine"),
+        "{found}"
+    );
+
+    let secret = ("MILVUS_TOKEN", "root:hunter2");
+    let (code, found, next) = doctor(&["--store", "http://127.0.0.1:1"], &[secret]);
+    assert_eq!(code, Some(1));
+    assert!(found.starts_with("failed: Milvus http://127.0.0.1:1 can't be reached"), "{found}");
+    assert!(found.ends_with("(with the token in MILVUS_TOKEN)") && !next.is_empty(), "{found} {next}");
+    let (_, found, _) = doctor(&["--store", "http://127.0.0.1:1"], &[]);
+    assert!(found.ends_with("(without a token: MILVUS_TOKEN is not set)"), "{found}");
+    let (code, _, next) = doctor(&[], &[("MILVUS_URI", "http://root:hunter2@h")]);
+    assert!(code == Some(1) && next.contains("MILVUS_TOKEN"), "{next}");
+
+    home.write("config.toml", "[store]\nuri = \"https://127.0.0.1:1\"\nca_certificate = \"nowhere.pem\"\n");
+    let unreadable = home.run(&["doctor"]);
+    assert!(unreadable.out.contains("FAILED certificate") && unreadable.out.contains("nowhere.pem"), "{unreadable:?}");
+    std::fs::remove_file(home.path().join("config.toml")).unwrap();
+
+    corpus(&home);
+    let lite = ["--store", "./milvus_demo.db"];
+    let (code, found, next) = doctor(&lite, &[]);
+    assert!(
+        code == Some(0) && found.contains("no such file yet") && next.contains("ingest PATH --store"),
+        "{found} {next}"
+    );
+    assert!(!home.path().join("milvus_demo.db").exists(), "it changes nothing");
+    assert_eq!(home.run(&["ingest", "kb", "-q", lite[0], lite[1]]).code, Some(0));
+    let (code, found, _) = doctor(&lite, &[]);
+    assert!(code == Some(0) && found.contains("1 collection: docs") && found.contains("on this machine"), "{found}");
 }
 
 #[test]

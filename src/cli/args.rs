@@ -54,6 +54,8 @@ pub enum Command {
     },
     /// Copy a collection to another store, without embedding it again
     Copy(CopyOptions),
+    /// Follow "Build RAG with Milvus and Lepton AI": make its collection, search it, answer its question
+    Tutorial(TutorialOptions),
     /// Find, show or write the configuration
     Config {
         #[command(subcommand)]
@@ -104,6 +106,19 @@ pub struct CopyOptions {
     #[arg(long, value_name = "VARIABLE")]
     pub to_token_env: Option<String>,
     /// Print a JSON report at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TutorialOptions {
+    /// The folder en/faq of the Milvus documentation
+    #[arg(value_name = "FAQ_FOLDER")]
+    pub folder: PathBuf,
+    /// Do not ask before a collection of that name is dropped
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

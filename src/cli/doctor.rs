@@ -1,15 +1,26 @@
 use std::{env, fs};
 
 use serde::Serialize;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Outcome,
+    Outcome, UsageError,
     args::{Args, DoctorOptions},
+    engine,
     output::Output,
     wire::{self, Wiring},
 };
-use crate::{chat::Probe, config::Paths, domain::CollectionInfo, store::StoreError};
+use crate::{
+    chat::Probe,
+    config::{Paths, Place, Store},
+    domain::CollectionInfo,
+    rag::RagError,
+    store::{Capabilities, KeywordIndex, StoreError},
+};
+
+/// Most collections that are listed by name.
+const LISTED: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,6 +105,8 @@ async fn look(args: &Args) -> Vec<Check> {
     offline.cancel();
     let wiring = match Wiring::new(args, &offline) {
         Ok(wiring) => wiring,
+        // What the command line or the environment says brings its own next step.
+        Err(error) if error.is::<UsageError>() => return vec![Check::failed("store", &error)],
         Err(error) => {
             return vec![
                 Check::failed("configuration", &error)
@@ -118,38 +131,129 @@ async fn look(args: &Args) -> Vec<Check> {
 
 /// Also gives the collection that would be used.
 async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
-    let listed = async {
+    let mut checks = beforehand(wiring).await;
+    if checks.iter().any(|check| check.next.is_some()) {
+        return (checks, None);
+    }
+    let answered = async {
         let store = wiring.store()?;
+        let Store { connect_timeout, call_timeout, .. } = wiring.config.store;
+        // Calls have limits of their own; this one is for whatever has none.
+        let limit = connect_timeout + 3 * call_timeout;
+        let health = timeout(limit, store.check())
+            .await
+            .map_err(|_| anyhow::anyhow!("{} said nothing for {} s", store.describe(), limit.as_secs()))??;
         let all = store.collections().await?;
         // One that can't be read is among those already.
         let name = wiring.collection_name(store.as_ref()).await.ok();
         let unreadable = store.unreadable().await?;
-        Ok::<_, anyhow::Error>((store.describe(), all, unreadable, name))
+        Ok::<_, anyhow::Error>((store, health, all, unreadable, name))
     };
-    let (described, all, unreadable, name) = match listed.await {
-        Ok(listed) => listed,
-        Err(error) => return (vec![Check::failed("store", &error)], None),
+    let token = token(&wiring.config.store);
+    let (store, health, all, unreadable, name) = match answered.await {
+        Ok(answered) => answered,
+        Err(error) => {
+            let check = Check::failed("store", &error);
+            let found = format!("{}{token}", check.found);
+            checks.push(Check { found, ..check });
+            return (checks, None);
+        }
     };
-    let used = name.as_ref().and_then(|name| all.iter().find(|info| info.name == *name)).cloned();
-    let names: Vec<&str> = all.iter().map(|info| info.name.as_str()).collect();
-    let found = if names.is_empty() { "no collections yet".to_owned() } else { names.join(", ") };
+    let Capabilities { atomic_replace, keywords, needs_vectors: _ } = store.capabilities();
+    checks.push(Check::new(
+        "store",
+        State::Ok,
+        format!(
+            "{}{token}: {} answers in {:.1} ms; {}\n{}; {}",
+            store.describe(),
+            health.version,
+            health.latency.as_secs_f64() * 1e3,
+            names(&all),
+            match keywords {
+                KeywordIndex::Engine => "keywords are ranked in the engine",
+                KeywordIndex::Local => "keywords are ranked by an index on this machine",
+            },
+            if atomic_replace {
+                "a document is replaced in one step"
+            } else {
+                "a document's old version can be read until the new one is whole"
+            },
+        ),
+    ));
     let is_bad = |name: &String| unreadable.iter().any(|(bad, _)| bad == name);
-    let collection = name.filter(|name| !is_bad(name)).map(|name| match all.iter().find(|info| info.name == name) {
+    let used = name.as_ref().and_then(|name| all.iter().find(|info| info.name == *name)).cloned();
+    let collection = name.filter(|name| !is_bad(name)).map(|name| match &used {
         Some(info) if info.passages > 0 => {
-            let vectors =
-                info.fingerprint.as_ref().map_or("without vectors: keyword search only".to_owned(), |f| f.to_string());
-            Check::new(
-                "collection",
-                State::Ok,
-                format!("{name}: {} documents, {} passages, {vectors}", info.documents, info.passages),
-            )
+            let vectors = match (&info.fingerprint, info.dim) {
+                (Some(fingerprint), _) => fingerprint.to_string(),
+                (None, Some(dim)) => format!("{dim}-dimensional {} vectors of an unknown model", info.metric),
+                (None, None) => "without vectors: keyword search only".to_owned(),
+            };
+            let (documents, passages) = (info.documents, info.passages);
+            let holds = if info.foreign {
+                format!("{passages} rows of another program, read only")
+            } else {
+                format!("{documents} documents, {passages} passages")
+            };
+            Check::new("collection", State::Ok, format!("{name}: {holds}, {vectors}"))
         }
         _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
     });
-    let mut checks = vec![Check::new("store", State::Ok, format!("{described}: {found}"))];
     checks.extend(unreadable.into_iter().map(|(_, error)| Check::failed("collection", &error.into())));
     checks.extend(collection);
     (checks, used)
+}
+
+/// What a store needs on this machine before it is asked anything; a check with a next step means that it is not there.
+async fn beforehand(wiring: &Wiring) -> Vec<Check> {
+    let Store { place, tls, .. } = &wiring.config.store;
+    let files = [
+        ("store.ca_certificate", &tls.ca_certificate),
+        ("store.client_certificate", &tls.client_certificate),
+        ("store.client_key", &tls.client_key),
+    ];
+    let mut checks = Vec::new();
+    for (key, path) in files.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?))) {
+        checks.push(match fs::read(path) {
+            Ok(_) => Check::new("certificate", State::Ok, format!("{key}: {}", path.display())),
+            Err(error) => Check::new("certificate", State::Failed, format!("{key}: {}: {error}", path.display()))
+                .next(format!("set {key} to a PEM file that can be read")),
+        });
+    }
+    if let Place::Lite(file) = place {
+        let check = match wiring.lite_program()().await {
+            Ok(folder) => Check::new("milvus lite", State::Ok, format!("its program is in {}", folder.display())),
+            Err(_) => Check::new("milvus lite", State::Note, "its program is not here yet")
+                .next("`askdocs ingest PATH` gets it by itself; it needs python3 with pip"),
+        };
+        checks.push(check);
+        if !file.exists() {
+            let place = file.display();
+            let check = Check::new("store", State::Note, format!("Milvus Lite {place}: there is no such file yet"));
+            checks.push(check.next(format!("askdocs ingest PATH --store {place}")));
+        }
+    }
+    checks
+}
+
+/// Whether a server is asked with a token, and where it is from.
+fn token(store: &Store) -> String {
+    match (&store.place, &store.token_env) {
+        (Place::Embedded | Place::Lite(_), _) => String::new(),
+        (Place::Server(_), Some(name)) if engine::token(store).is_some() => format!(" (with the token in {name})"),
+        (Place::Server(_), Some(name)) => format!(" (without a token: {name} is not set)"),
+        (Place::Server(_), None) => " (without a token)".to_owned(),
+    }
+}
+
+fn names(all: &[CollectionInfo]) -> String {
+    let names: Vec<&str> = all.iter().take(LISTED).map(|info| info.name.as_str()).collect();
+    let more = if all.len() > LISTED { ", …" } else { "" };
+    match all.len() {
+        0 => "no collections yet".to_owned(),
+        1 => format!("1 collection: {}", names.concat()),
+        n => format!("{n} collections: {}{more}", names.join(", ")),
+    }
 }
 
 /// Loads the model, and holds it against the collection that would be searched with it.
@@ -164,13 +268,24 @@ async fn model(wiring: &Wiring, offline: &CancellationToken, collection: Option<
     }
     match wiring.embedder(true, offline).await {
         Ok(embedder) => {
-            let held = collection.and_then(|info| Some((info, info.fingerprint.as_ref()?)));
-            match held.map(|(info, held)| (info, held.check(embedder.fingerprint()))) {
-                Some((info, Err(mismatch))) => {
-                    let error = StoreError::WrongModel { collection: info.name.clone(), mismatch };
-                    Check::failed("model", &error.into())
+            let ours = embedder.fingerprint();
+            let mismatch = collection.and_then(|info| {
+                let name = info.name.clone();
+                match (&info.fingerprint, info.dim) {
+                    (Some(held), _) => {
+                        let mismatch = held.check(ours).err()?;
+                        Some(StoreError::WrongModel { collection: name, mismatch }.into())
+                    }
+                    (None, Some(held)) if held != ours.dim => {
+                        let (model, given) = (ours.model.clone(), ours.dim);
+                        Some(RagError::OtherDimension { collection: name, held, model, given }.into())
+                    }
+                    (None, _) => None,
                 }
-                Some((_, Ok(()))) | None => Check::new("model", State::Ok, embedder.fingerprint().to_string()),
+            });
+            match mismatch {
+                Some(error) => Check::failed("model", &error),
+                None => Check::new("model", State::Ok, ours.to_string()),
             }
         }
         Err(error) => Check::failed("model", &error),

@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{UsageError, args::Args, standin, standin::MilvusStore};
+use super::{UsageError, args::Args};
 use crate::{
+    artifacts::Artifacts,
     config::{Config, Paths, Place, Store},
     domain::{Progress, Secret},
     http,
     store::{
-        SqliteStore, VectorStore,
+        MilvusStore, SqliteStore, VectorStore,
         milvus::{LiteProgram, MilvusEndpoint, MilvusOptions},
     },
 };
@@ -126,7 +127,10 @@ pub fn is_same(a: &Store, b: &Store) -> bool {
 }
 
 /// Gets Milvus Lite's program when it is needed, with progress.
-pub fn lite_program(progress: &Arc<Progress>, cancel: &CancellationToken) -> LiteProgram {
-    let (_progress, _cancel) = (Arc::clone(progress), cancel.clone());
-    Arc::new(move || Box::pin(standin::milvus_lite()))
+pub fn lite_program(artifacts: Artifacts, progress: &Arc<Progress>, cancel: &CancellationToken) -> LiteProgram {
+    let (progress, cancel) = (Arc::clone(progress), cancel.clone());
+    Arc::new(move || {
+        let (artifacts, progress, cancel) = (artifacts.clone(), Arc::clone(&progress), cancel.clone());
+        Box::pin(async move { artifacts.milvus_lite(&progress, &cancel).await.map_err(|error| error.to_string()) })
+    })
 }

@@ -12,7 +12,7 @@ mod open;
 mod output;
 mod progress;
 mod search;
-mod standin;
+mod tutorial;
 mod wire;
 
 use std::{io, process::ExitCode};
@@ -92,6 +92,7 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
             Command::Ask(options) => ask::run(&wiring()?, options, output, &cancel).await,
             Command::Collections { command } => collections::run(&wiring()?, command, output, &cancel).await,
             Command::Copy(options) => copy::run(&args, &wiring()?, options, output, &cancel).await,
+            Command::Tutorial(options) => tutorial::run(&args, wiring()?, options, output, &cancel).await,
             Command::Doctor(options) => doctor::run(&args, options, output, &cancel).await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Outcome::Done),
         }

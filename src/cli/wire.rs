@@ -51,6 +51,11 @@ impl Wiring {
         })
     }
 
+    /// As if this collection had been asked for by name.
+    pub fn with_collection(self, name: String) -> Self {
+        Self { named: Some(name), ..self }
+    }
+
     /// The store that is used.
     pub fn engine(&self) -> anyhow::Result<&Engine> {
         if let Some(engine) = self.engine.get() {
@@ -76,7 +81,7 @@ impl Wiring {
     }
 
     pub fn lite_program(&self) -> LiteProgram {
-        engine::lite_program(&self.progress, &self.cancel)
+        engine::lite_program(artifacts(&self.config, &self.paths), &self.progress, &self.cancel)
     }
 
     /// Whether the store is this program's own, so that the handbook is indexed into it by itself. Somebody's Milvus is

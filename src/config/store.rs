@@ -153,14 +153,9 @@ impl Store {
             ("store.client_certificate", client_certificate.is_some()),
             ("store.tls_server_name", server_name.is_some()),
         ];
-        match given.into_iter().find(|(_, given)| *given && !self.place.is_tls()) {
-            Some((key, _)) => {
-                return Err((
-                    key,
-                    format!("it is for a uri that begins with https://, and this one is {}", self.place),
-                ));
-            }
-            None => {}
+        if let Some((key, _)) = given.into_iter().find(|(_, given)| *given && !self.place.is_tls()) {
+            let message = format!("it is for a uri that begins with https://, and this one is {}", self.place);
+            return Err((key, message));
         }
         match (&self.place, &self.database) {
             (Place::Embedded | Place::Lite(_), Some(_)) => {
