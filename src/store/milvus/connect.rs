@@ -6,7 +6,11 @@ use std::{path::PathBuf, time::Duration};
 use milvus::v2::prelude::{ClientV2, ConnectConfig, Error, RetryConfig, TelemetryConfig};
 use tokio::{sync::Mutex, time::sleep};
 
-use super::{MilvusEndpoint, MilvusOptions, lite::LiteServer};
+use super::{
+    MilvusEndpoint, MilvusOptions,
+    diagnose::{Address, Code, Diagnosis, Endpoint, diagnose, explain},
+    lite::LiteServer,
+};
 use crate::store::StoreError;
 
 /// The version of Milvus Lite that is run.
@@ -14,6 +18,8 @@ pub const LITE_VERSION: &str = "2.5.1";
 /// How often a call is tried that the server says may be tried again (the client's default is 75 times).
 const ATTEMPTS: u32 = 3;
 
+/// A connection that takes longer than this is looked into.
+const QUICK: Duration = Duration::from_millis(300);
 /// How often, and how many times, to look whether a Milvus Lite that does not answer has ended.
 const ENDING_POLL: Duration = Duration::from_millis(10);
 const ENDING_POLLS: u32 = 50;
@@ -123,9 +129,56 @@ impl Connection {
                 config = config.tls_server_name(name);
             }
         }
-        match ClientV2::new(&config).await {
-            Ok(client) => Ok(client),
-            Err(error) => Err(self.unreachable(self.reason(&error))),
+        self.watched(uri, ClientV2::new(&config)).await.map_err(|reason| self.unreachable(reason))
+    }
+
+    /// Connects, and looks what is in the way when that takes long: the client tries again until its time is up, whatever
+    /// the reason, and then says only that.
+    async fn watched(
+        &self,
+        uri: &str,
+        connecting: impl Future<Output = Result<ClientV2, Error>>,
+    ) -> Result<ClientV2, String> {
+        let Some(address) = Address::parse(uri) else { return connecting.await.map_err(|error| self.reason(&error)) };
+        let endpoint = Endpoint {
+            address,
+            ca_certificate: self.options.ca_certificate.clone(),
+            client_certificate: self.options.client_certificate.clone(),
+            client_key: self.options.client_key.clone(),
+            tls_server_name: self.options.tls_server_name.clone(),
+        };
+        let limit = self.options.connect_timeout.saturating_sub(QUICK);
+        let looking = async {
+            sleep(QUICK).await;
+            diagnose(&endpoint, limit).await
+        };
+        let mut found = None;
+        tokio::pin!(connecting, looking);
+        loop {
+            tokio::select! {
+                connected = &mut connecting => {
+                    let error = match connected {
+                        Ok(client) => return Ok(client),
+                        Err(error) => error,
+                    };
+                    let said_why = match &error {
+                        Error::Grpc(status) => explain(Code::Grpc(status.code() as i32), status.message()).is_some(),
+                        Error::Timeout(_) => false,
+                        _ => true,
+                    };
+                    return Err(match found {
+                        _ if said_why => self.reason(&error),
+                        Some(found) => Diagnosis::to_string(&found),
+                        None => diagnose(&endpoint, limit).await.to_string(),
+                    });
+                }
+                diagnosis = &mut looking, if found.is_none() => {
+                    if !diagnosis.may_pass() {
+                        return Err(diagnosis.to_string());
+                    }
+                    found = Some(diagnosis);
+                }
+            }
         }
     }
 
@@ -135,14 +188,15 @@ impl Connection {
 
     /// An error in words, without the token that a server may repeat.
     pub fn reason(&self, error: &Error) -> String {
-        let text = match error {
+        let (code, text) = match error {
             Error::RetryExhausted { source, .. } => return self.reason(source),
-            Error::Server(server) => server.reason().to_owned(),
-            Error::Grpc(status) => status.message().to_owned(),
-            Error::Timeout(_) => format!("no answer within {:?}", self.options.call_timeout),
-            other => other.to_string(),
+            Error::Server(server) => (Some(Code::Milvus(server.code())), server.reason().to_owned()),
+            Error::Grpc(status) => (Some(Code::Grpc(status.code() as i32)), status.message().to_owned()),
+            Error::Timeout(_) => (None, format!("no answer within {:?}", self.options.call_timeout)),
+            other => (None, other.to_string()),
         };
-        let text = crate::text::one_line(&text);
+        let refusal = code.and_then(|code| explain(code, &text)).map(|refusal| refusal.to_string());
+        let text = refusal.unwrap_or_else(|| crate::text::one_line(&text));
         self.options.token.as_ref().map_or_else(|| text.clone(), |token| token.redact(&text))
     }
 }

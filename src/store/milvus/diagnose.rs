@@ -16,7 +16,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 use url::{Host, Url};
@@ -136,6 +136,36 @@ pub enum Diagnosis {
     Failed { reason: String },
 }
 
+impl Diagnosis {
+    /// Whether it may pass while one waits, as with a server that is starting.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Mute | Self::Slow { .. } | Self::Answers => true,
+            Self::Refused(refusal) => matches!(refusal, Refusal::NotReady { .. } | Refusal::NoToken),
+            Self::UnknownHost { .. }
+            | Self::NothingListens { .. }
+            | Self::NoAnswer { .. }
+            | Self::NoRoute { .. }
+            | Self::NotMilvus { .. }
+            | Self::WantsTls
+            | Self::SpeaksPlain
+            | Self::Untrusted { .. }
+            | Self::OtherName { .. }
+            | Self::Expired { .. }
+            | Self::NotYetValid
+            | Self::WantsClientCertificate
+            | Self::ClientCertificateRefused { .. }
+            | Self::TlsFailed { .. }
+            | Self::BadFile { .. }
+            | Self::NoSocket { .. }
+            | Self::NotASocket { .. }
+            | Self::StaleSocket { .. }
+            | Self::NoPermission { .. }
+            | Self::Failed { .. } => false,
+        }
+    }
+}
+
 fn by(ca: Option<&Path>) -> String {
     ca.map(|path| format!(" by {}", path.display())).unwrap_or_default()
 }
@@ -191,8 +221,16 @@ async fn encrypted(endpoint: &Endpoint, host: &str, port: u16, half: Instant, en
     }
 }
 
+#[cfg(not(unix))]
+async fn unix(_: &Path, _: Instant) -> Found {
+    Ok(Diagnosis::Failed { reason: "there are no such sockets on this system".to_owned() })
+}
+
+#[cfg(unix)]
 async fn unix(path: &Path, end: Instant) -> Found {
     use std::os::unix::fs::FileTypeExt;
+
+    use tokio::net::UnixStream;
 
     let path_of = |error: io::Error| {
         let path = path.to_owned();
