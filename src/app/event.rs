@@ -12,8 +12,8 @@ pub enum Event {
     /// The person did something.
     Action(Action),
     /// The store is open. `collection` is the one to show; `None` where it does not exist yet. `index`: it is to be
-    /// indexed right away.
-    StoreOpened { store: String, name: String, collection: Option<CollectionInfo>, index: bool },
+    /// indexed right away. `keeps_handbook`: the handbook is at home in this store.
+    StoreOpened { store: String, name: String, collection: Option<CollectionInfo>, keeps_handbook: bool, index: bool },
     /// A collection holds something else now; what could not be answered before may be now.
     CollectionChanged(Arc<CollectionInfo>),
     /// The store can't be opened: nothing can be searched. The text says what to do.

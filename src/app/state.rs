@@ -70,8 +70,9 @@ pub enum Focus {
 pub enum Store {
     #[default]
     Opening,
-    /// `description` names the engine and `name` the collection, which is `None` until it exists.
-    Open { description: String, name: String, collection: Option<Arc<CollectionInfo>> },
+    /// `description` names the engine and `name` the collection, which is `None` until it exists. `keeps_handbook`: the
+    /// handbook can be indexed into it.
+    Open { description: String, name: String, collection: Option<Arc<CollectionInfo>>, keeps_handbook: bool },
     /// Nothing can be searched; the text says what to do.
     Failed(String),
 }

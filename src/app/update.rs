@@ -22,12 +22,13 @@ impl State {
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Action(action) => self.act(action),
-            Event::StoreOpened { store, name, collection, index } => {
-                let first =
+            Event::StoreOpened { store, name, collection, keeps_handbook, index } => {
+                let index =
                     (index && self.ingest.is_none()).then(|| self.start_ingest(name.clone(), Vec::new(), false));
-                self.store = Store::Open { description: store, name, collection: collection.map(Arc::new) };
+                let collection = collection.map(Arc::new);
+                self.store = Store::Open { description: store, name, collection, keeps_handbook };
                 let mut effects = self.ask_waiting();
-                effects.extend(first);
+                effects.extend(index);
                 effects
             }
             Event::CollectionChanged(changed) => {
@@ -309,15 +310,18 @@ impl State {
             Store::Open { name, .. } if self.ingest.as_ref().is_some_and(|job| job.collection == *name) => {
                 Readiness::NotYet
             }
-            // Nothing that it is made from is known, so no index was begun by itself.
-            Store::Open { name, .. } if self.last_ingest.is_none() => Readiness::Never(format!(
-                "the collection {name:?} holds no passages yet\nhint: `askdocs ingest PATH --collection {name}` fills it"
-            )),
             Store::Open { name, .. } => {
                 let ended = self.last_ingest.as_ref().filter(|ended| ended.collection == *name);
                 let why = match ended.map(|ended| &ended.result) {
                     Some(Err(message)) => format!("\n{message}"),
-                    Some(Ok(_)) | None => String::new(),
+                    Some(Ok(_)) => String::new(),
+                    // Nothing that it is made from is known, so no index was begun by itself.
+                    None => {
+                        let hint = format!(
+                            "hint: `askdocs ingest PATH --collection {name}` fills it; Ctrl-O shows what else there is"
+                        );
+                        return Readiness::Never(format!("the collection {name:?} holds no passages yet\n{hint}"));
+                    }
                 };
                 let hint = "hint: Ctrl-R indexes again, Ctrl-T shows what happened";
                 Readiness::Never(format!("the collection {name:?} holds no passages yet{why}\n{hint}"))

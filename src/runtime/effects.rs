@@ -301,18 +301,15 @@ impl Shared {
     }
 
     async fn show_opened(&self, opened: Opened) {
-        let (store, name) = (opened.store.describe(), opened.collection.clone());
+        let (store, name, keeps_handbook) = (opened.store.describe(), opened.collection.clone(), opened.keeps_handbook);
         let shown = async {
             let collection = opened.store.collection(&name).await?;
-            Ok::<_, RagError>((
-                collection,
-                rag::needs_index(opened.store.as_ref(), &name, opened.keeps_handbook).await?,
-            ))
+            Ok::<_, RagError>((collection, rag::needs_index(opened.store.as_ref(), &name, keeps_handbook).await?))
         };
         match contained(shown).await {
             Ok((collection, index)) => {
                 self.opened.send_replace(Some(opened));
-                self.send(Event::StoreOpened { store, name, collection, index }).await;
+                self.send(Event::StoreOpened { store, name, collection, keeps_handbook, index }).await;
             }
             Err(error) => self.send(Event::StoreFailed(error.to_string())).await,
         }

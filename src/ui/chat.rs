@@ -276,8 +276,13 @@ fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         rows.extend(paragraph(&text, width, style));
         rows.push(Line::default());
     }
-    let handbook = state.collection().is_none_or(|c| c.sources.iter().any(|s| s.location == SourceSpec::HANDBOOK));
-    if handbook && !matches!(state.store, Store::Failed(_)) {
+    let handbook = match &state.store {
+        Store::Opening => true,
+        Store::Failed(_) => false,
+        Store::Open { collection: None, keeps_handbook, .. } => *keeps_handbook,
+        Store::Open { collection: Some(c), .. } => c.sources.iter().any(|s| s.location == SourceSpec::HANDBOOK),
+    };
+    if handbook {
         rows.extend(paragraph("The handbook of askdocs itself is here to try it on:", width, theme.dim));
         for example in
             ["How do I index my own documents?", "What do the scores mean?", "How do I connect a language model?"]

@@ -91,8 +91,7 @@ fn instead_of_list(state: &State, columns: usize, theme: &Theme) -> Vec<Line<'st
         (None, Some(_)) => {
             let mut rows = paragraph("There are no collections here yet.", columns, theme.strong);
             rows.push(Line::default());
-            let how = "n makes one from a folder of documents. Ctrl-R indexes the one in use.";
-            rows.extend(paragraph(how, columns, theme.dim));
+            rows.extend(paragraph("n makes one from a folder of documents.", columns, theme.dim));
             rows
         }
     }

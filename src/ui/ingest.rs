@@ -104,7 +104,7 @@ fn index_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>
         Store::Failed(message) => {
             rows.extend(labelled("collection", &format!("✗ {message}"), columns, theme, theme.bad));
         }
-        Store::Open { description, name, collection } => {
+        Store::Open { description, name, collection, .. } => {
             let counts = collection.as_ref().map_or_else(
                 || "not there yet".to_owned(),
                 |c| format!("{} documents, {} passages", c.documents, c.passages),

@@ -24,7 +24,7 @@ pub fn draw_title(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rec
     let collection = match &state.store {
         Store::Opening => String::new(),
         Store::Failed(_) => "no store".to_owned(),
-        Store::Open { description, name, collection } => {
+        Store::Open { description, name, collection, .. } => {
             let passages = collection.as_ref().map_or(0, |collection| collection.passages);
             format!("{name} · {passages} passages · {description}")
         }

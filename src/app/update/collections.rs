@@ -230,17 +230,19 @@ impl State {
         effects
     }
 
-    /// The collection in use is gone: a person's documents take its place where there are some, else the handbook.
+    /// The collection in use is gone: what is used without being named takes its place.
     fn fall_back(&mut self) {
-        let own = self.collections.find(CollectionInfo::DEFAULT).filter(|info| info.passages > 0);
-        let next = own.or_else(|| self.collections.find(CollectionInfo::HANDBOOK)).cloned();
-        let name = next.as_ref().map_or(CollectionInfo::HANDBOOK, |info| &info.name).to_owned();
+        let keeps_handbook = matches!(self.store, Store::Open { keeps_handbook: true, .. });
+        let own = self.collections.find(CollectionInfo::DEFAULT).is_some_and(|info| info.passages > 0);
+        let name = if own || !keeps_handbook { CollectionInfo::DEFAULT } else { CollectionInfo::HANDBOOK };
+        let next = self.collections.find(name).cloned();
         let then = match &next {
-            Some(info) if info.passages > 0 => "questions go to it now",
-            Some(_) | None => "it holds nothing: Ctrl-R indexes it",
+            Some(info) if info.passages > 0 => "questions go to it",
+            Some(_) | None if name == CollectionInfo::HANDBOOK => "it holds nothing: Ctrl-R indexes it",
+            Some(_) | None => "it holds nothing yet",
         };
         self.notice = self.notice.take().map(|told| format!("{told}; {name} is in use now, {then}"));
-        self.use_collection(name, next);
+        self.use_collection(name.to_owned(), next);
     }
 
     fn confirm(&mut self) -> Vec<Effect> {

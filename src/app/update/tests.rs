@@ -18,6 +18,7 @@ pub(super) fn opened(passages: u64) -> Event {
     Event::StoreOpened {
         store: "embedded".to_owned(),
         name: "handbook".to_owned(),
+        keeps_handbook: true,
         index: collection.is_none(),
         collection,
     }
@@ -142,7 +143,13 @@ fn a_question_waits_for_the_first_index() {
     // Nobody said what is to be indexed: there is nothing to wait for.
     let mut state = State::default();
     ask(&mut state, "early");
-    let empty = Event::StoreOpened { store: "s".to_owned(), name: "docs".to_owned(), collection: None, index: false };
+    let empty = Event::StoreOpened {
+        store: "s".to_owned(),
+        name: "docs".to_owned(),
+        collection: None,
+        keeps_handbook: true,
+        index: false,
+    };
     assert_eq!(state.update(empty), []);
     let TurnState::Failed(why) = &state.turns[0].state else { panic!("{:?}", state.turns[0].state) };
     assert!(why.contains("askdocs ingest PATH --collection docs"), "{why}");

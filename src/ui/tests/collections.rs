@@ -295,7 +295,13 @@ fn nothing_hostile_from_the_store_reaches_a_cell() {
         }],
         ..CollectionInfo::empty(&evil)
     };
-    world.send(Event::StoreOpened { store: evil.clone(), name: evil.clone(), collection: None, index: false });
+    world.send(Event::StoreOpened {
+        store: evil.clone(),
+        name: evil.clone(),
+        collection: None,
+        keeps_handbook: true,
+        index: false,
+    });
     enter(&mut world);
     list(&mut world, Err(evil.clone()));
     check(&mut world);

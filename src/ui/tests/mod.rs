@@ -103,6 +103,7 @@ pub fn opened(collection: Option<CollectionInfo>) -> Event {
     Event::StoreOpened {
         store: "embedded".to_owned(),
         name: "handbook".to_owned(),
+        keeps_handbook: true,
         index: collection.is_none(),
         collection,
     }

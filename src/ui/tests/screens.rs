@@ -254,6 +254,7 @@ fn nothing_hostile_reaches_a_cell() {
         store: evil.clone(),
         name: evil.clone(),
         collection: Some(collection),
+        keeps_handbook: true,
         index: false,
     });
     world.send(Event::ModelReady { name: evil.clone(), dim: 1 });

@@ -225,6 +225,14 @@ fn a_drop_needs_the_name_and_nothing_that_writes() {
     }
     assert!(told(&state, "Ctrl-R"));
 
+    // Somebody's server is never filled with the handbook, so nobody is sent to look for it there.
+    if let Store::Open { name, keeps_handbook, .. } = &mut state.store {
+        (*name, *keeps_handbook) = ("theirs".to_owned(), false);
+    }
+    list(&mut state, &[("empty", 0), ("handbook", 3)]);
+    state.update(dropped("theirs"));
+    assert_eq!((state.collection_name(), state.collection()), (Some("docs"), None));
+
     select(&mut state, "empty");
     on(&mut state, CollectionAction::Drop);
     assert_eq!(state.collections.line().map(Editor::text), None, "what is empty needs no name");
