@@ -47,6 +47,22 @@ fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
 }
 
 #[test]
+fn an_empty_milvus_is_shown_as_it_is_and_left_so() {
+    let home = Home::with_model();
+    let lite = ["--store", "./milvus_demo.db"];
+    let mut pty = Pty::start(home.path(), &lite, 40, 120);
+    pty.wait_for_text("milvus_demo.db");
+    pty.send("What do the scores mean?\r");
+    pty.wait_for_text("askdocs ingest PATH --collection docs");
+    pty.wait_for_text("all-minilm-l6-v2");
+    pty.send(CTRL_C);
+    pty.send(CTRL_C);
+    assert_eq!(pty.finish(), 0);
+    let list = home.run(&[&["collections", "list", "--json"][..], &lite].concat());
+    assert_eq!(list.json(), serde_json::json!([]), "nothing was put into it");
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back() {
     let home = Home::with_model();
     for signal in ["-TERM", "-HUP", "-INT", "-QUIT"] {

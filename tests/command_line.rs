@@ -352,6 +352,7 @@ fn the_store_is_named_by_the_argument_or_the_environment_or_the_file() {
     let open = list(&["--store", "http://milvus.example:19530"], &[secret]);
     assert!(open.code == Some(2) && open.err.contains("in the open") && !open.err.contains("hunter2"), "{open:?}");
     // Nobody listens on port 1; to this machine the token may go.
+    home.write("config.toml", "[store]\nconnect_timeout_s = 1\n");
     let away = list(&["--store", "http://127.0.0.1:1"], &[secret]);
     assert!(away.code == Some(1) && away.err.contains("127.0.0.1:1") && !away.err.contains("hunter2"), "{away:?}");
 }
@@ -554,6 +555,7 @@ fn doctor_says_for_each_store_what_was_tried_and_what_answered() {
         "{found}"
     );
 
+    home.write("config.toml", "[store]\nconnect_timeout_s = 1\n");
     let secret = ("MILVUS_TOKEN", "root:hunter2");
     let (code, found, next) = doctor(&["--store", "http://127.0.0.1:1"], &[secret]);
     assert_eq!(code, Some(1));
