@@ -109,14 +109,9 @@ fn list(
             .notice(&format!("there are no collections in {} yet; `askdocs ingest PATH` makes one", store.describe()));
     }
     for info in all {
-        output.line(&format!(
-            "{:<24} {:>7} documents {:>9} passages  {:<11}  {}",
-            one_line(&info.name),
-            info.documents,
-            info.passages,
-            vectors(info),
-            made_by(info)
-        ))?;
+        let documents = if info.foreign { String::new() } else { format!("{} documents", info.documents) };
+        let (name, passages, vectors) = (one_line(&info.name), info.passages, vectors(info));
+        output.line(&format!("{name:<24} {documents:>17} {passages:>9} passages  {vectors:<11}  {}", made_by(info)))?;
     }
     Ok(())
 }

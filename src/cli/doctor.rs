@@ -12,6 +12,7 @@ use super::{
     wire::{self, Wiring},
 };
 use crate::{
+    artifacts::ArtifactError,
     chat::Probe,
     config::{Paths, Place, Store},
     domain::CollectionInfo,
@@ -122,7 +123,7 @@ async fn look(args: &Args) -> Vec<Check> {
         State::Ok,
         format!("data {}, cache {}", paths.data.display(), paths.cache.display()),
     ));
-    let (of_store, collection) = store(&wiring).await;
+    let (of_store, collection) = store(&wiring, &offline).await;
     checks.extend(of_store);
     checks.push(model(&wiring, &offline, collection.as_ref()).await);
     checks.push(chat(&wiring).await);
@@ -130,8 +131,8 @@ async fn look(args: &Args) -> Vec<Check> {
 }
 
 /// Also gives the collection that would be used.
-async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
-    let mut checks = beforehand(wiring).await;
+async fn store(wiring: &Wiring, offline: &CancellationToken) -> (Vec<Check>, Option<CollectionInfo>) {
+    let mut checks = beforehand(wiring, offline).await;
     if checks.iter().any(|check| check.next.is_some()) {
         return (checks, None);
     }
@@ -181,6 +182,7 @@ async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
         ),
     ));
     let is_bad = |name: &String| unreadable.iter().any(|(bad, _)| bad == name);
+    let chosen = name.clone();
     let used = name.as_ref().and_then(|name| all.iter().find(|info| info.name == *name)).cloned();
     let collection = name.filter(|name| !is_bad(name)).map(|name| match &used {
         Some(info) if info.passages > 0 => {
@@ -199,13 +201,20 @@ async fn store(wiring: &Wiring) -> (Vec<Check>, Option<CollectionInfo>) {
         }
         _ => Check::new("collection", State::Note, format!("{name} has nothing in it yet")).next("askdocs ingest PATH"),
     });
-    checks.extend(unreadable.into_iter().map(|(_, error)| Check::failed("collection", &error.into())));
+    checks.extend(unreadable.into_iter().map(|(bad, error)| {
+        let error = error.into();
+        if wiring.keeps_handbook() || chosen.as_deref() == Some(bad.as_str()) {
+            return Check::failed("collection", &error);
+        }
+        // In a Milvus that others use too there may be anything.
+        Check::new("collection", State::Note, format!("{bad} can't be read: {error:#}"))
+    }));
     checks.extend(collection);
     (checks, used)
 }
 
 /// What a store needs on this machine before it is asked anything; a check with a next step means that it is not there.
-async fn beforehand(wiring: &Wiring) -> Vec<Check> {
+async fn beforehand(wiring: &Wiring, offline: &CancellationToken) -> Vec<Check> {
     let Store { place, tls, .. } = &wiring.config.store;
     let files = [
         ("store.ca_certificate", &tls.ca_certificate),
@@ -221,10 +230,15 @@ async fn beforehand(wiring: &Wiring) -> Vec<Check> {
         });
     }
     if let Place::Lite(file) = place {
-        let check = match wiring.lite_program()().await {
+        let artifacts = wire::artifacts(&wiring.config, &wiring.paths);
+        let check = match artifacts.milvus_lite(&wiring.progress, offline).await {
             Ok(folder) => Check::new("milvus lite", State::Ok, format!("its program is in {}", folder.display())),
-            Err(_) => Check::new("milvus lite", State::Note, "its program is not here yet")
-                .next("`askdocs ingest PATH` gets it by itself; it needs python3 with pip"),
+            Err(ArtifactError::Cancelled) => Check::new("milvus lite", State::Note, "its program is not here yet")
+                .next(format!(
+                    "`askdocs ingest PATH --store {}` gets it by itself; it needs python3 with pip",
+                    file.display()
+                )),
+            Err(error) => Check::failed("milvus lite", &error.into()),
         };
         checks.push(check);
         if !file.exists() {

@@ -11,10 +11,12 @@ use ratatui::{Terminal, backend::CrosstermBackend};
 use super::{
     Outcome, UsageError,
     output::Output,
+    progress::shown,
     wire::{self, Wiring},
 };
 use crate::{
     app::State,
+    config::Place,
     runtime::{self, Opened, Setup, TerminalGuard},
     ui::Theme,
 };
@@ -29,6 +31,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         return Err(UsageError(message.to_owned()).into());
     }
     log_to_file(&wiring);
+    get_milvus_lite(&wiring, output).await?;
     let state = State::new(wiring.config.search);
     let (chat, chat_note) = match wiring.chat() {
         Ok(chat) => {
@@ -66,6 +69,18 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout()))?;
     runtime::run(setup, state, &mut terminal, EventStream::new(), &mut guard).await?;
     Ok(Outcome::Done)
+}
+
+/// Gets Milvus Lite before the screen is taken, where it is needed and not here yet: nothing can be shown without it,
+/// and what it takes to get it would be seen by nobody.
+async fn get_milvus_lite(wiring: &Wiring, output: &Output) -> anyhow::Result<()> {
+    let needed = matches!(wiring.config.store.place, Place::Lite(_));
+    if needed && wire::artifacts(&wiring.config, &wiring.paths).lacks_milvus_lite() {
+        output.notice("getting Milvus Lite first");
+        let got = shown(output, &wiring.progress, wiring.lite_program()()).await;
+        got.map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    }
+    Ok(())
 }
 
 /// The log in `folder`, to be added to; begun anew once it is large.

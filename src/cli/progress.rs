@@ -100,10 +100,11 @@ pub fn describe(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
         Stage::Downloading => format!("downloading {current}: {}", bytes(snapshot.bytes_done)),
         Stage::Indexing => {
             let rate = snapshot.chunks_done as f64 / elapsed.as_secs_f64().max(0.001);
-            format!(
-                "{}/{} documents, {} chunks, {rate:.0} chunks/s{left}  {current}",
-                snapshot.documents_done, snapshot.documents_total, snapshot.chunks_done
-            )
+            let documents = match (snapshot.documents_done, snapshot.documents_total) {
+                (_, 0) => String::new(),
+                (done, total) => format!("{done}/{total} documents, "),
+            };
+            format!("{documents}{} chunks, {rate:.0} chunks/s{left}  {current}", snapshot.chunks_done)
         }
         stage @ (Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Done) => stage.name().to_owned(),
     }

@@ -11,6 +11,8 @@
 
 mod calls;
 mod connect;
+#[cfg_attr(not(test), expect(dead_code, reason = "not used yet"))]
+mod diagnose;
 mod foreign;
 mod keywords;
 #[cfg(unix)]

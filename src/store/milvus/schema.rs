@@ -115,6 +115,8 @@ pub fn own(name: &str, fingerprint: &Fingerprint) -> Result<CreateCollectionRequ
     let description = Description { askdocs: FORMAT, fingerprint: fingerprint.clone() };
     let schema = CollectionSchema::new()
         .description(to_json(&description)?)
+        // The client's default.
+        .enable_dynamic_field(false)
         .add_field(integer("id").primary_key(true))
         .add_field(text("text"))
         .add_field(text("document"))
@@ -135,6 +137,7 @@ pub fn own(name: &str, fingerprint: &Fingerprint) -> Result<CreateCollectionRequ
 pub fn companion_schema(name: &str) -> Result<CreateCollectionRequest, StoreError> {
     let schema = CollectionSchema::new()
         .description("{\"askdocs_companion\":1}")
+        .enable_dynamic_field(false)
         .add_field(integer("id").primary_key(true))
         .add_field(integer("kind"))
         .add_field(integer("written"))
