@@ -31,6 +31,17 @@ fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
         text.contains("ip ") && text.contains("bm25") && text.contains("Press Esc while the answer")
     });
 
+    // What the store holds, row by row, and back to the chat.
+    pty.send("\x0f");
+    pty.wait_for("the list of collections", |screen| {
+        let text = screen.contents();
+        text.contains("Collections · embedded · 1") && text.contains("in use") && text.contains("all-minilm-l6-v2 5")
+    });
+    pty.send("bG");
+    pty.wait_for_text("handbook/troubleshooting.md");
+    pty.send("\x0f");
+    pty.wait_for_text("Press Esc while the answer");
+
     // Small and back: nothing breaks, the answer is still there.
     pty.resize(8, 30);
     pty.wait_for("the hint that there is too little room", |screen| screen.contents().contains("40"));

@@ -169,7 +169,7 @@ fn table(state: &State, entries: &[Entry], extent: Extent, columns: usize, theme
         .collect();
     let widths: Vec<usize> = COLUMNS.iter().zip(&cells).map(|(column, cells)| widest(cells, column.title)).collect();
     let name_columns = widest(&names, "collection");
-    let room = columns.saturating_sub(1 + if standing_columns > 0 { standing_columns + GAP } else { 0 });
+    let room = columns.saturating_sub(2 + if standing_columns > 0 { standing_columns + GAP } else { 0 });
     // Columns go until a name of decent length has room beside them.
     let mut shown: Vec<usize> = (0..COLUMNS.len()).collect();
     let needs = |shown: &[usize]| shown.iter().map(|at| widths[*at] + GAP).sum::<usize>();

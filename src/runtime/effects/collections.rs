@@ -79,6 +79,8 @@ impl Shared {
         let unreadable = store.unreadable().await?.into_iter();
         entries.extend(unreadable.map(|(name, error)| Entry::Unreadable { name, reason: error.to_string() }));
         entries.sort_by(|a, b| a.name().cmp(b.name()));
+        // What could be read at one time and not at another, since someone else is at it, stands once.
+        entries.dedup_by(|later, kept| later.name() == kept.name());
         Ok(entries)
     }
 

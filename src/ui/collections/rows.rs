@@ -10,14 +10,15 @@ use ratatui::{
 use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, status, theme::Theme};
 use crate::{
     app::Browsing,
-    domain::{Chunk, ChunkId},
+    domain::Chunk,
     text::{fit, one_line, width},
 };
 
 /// The selected row's text, wrapped once.
 #[derive(Debug, Default)]
 pub struct RowText {
-    key: Option<(String, u64, ChunkId, usize)>,
+    /// The row, and the columns of the pane.
+    of: Option<(Chunk, usize)>,
     rows: Vec<Line<'static>>,
 }
 
@@ -122,14 +123,13 @@ fn draw_text(browsing: &Browsing, focused: bool, cache: &mut ViewCache, frame: &
         }
         return;
     };
-    let key = Some((browsing.collection.clone(), browsing.at, chunk.id, columns));
-    if cache.row.key != key {
+    if cache.row.of.as_ref().is_none_or(|(held, width)| held != chunk || *width != columns) {
         let mut rows = Vec::new();
         if !chunk.heading.is_empty() {
             rows.extend(paragraph(&one_line(&chunk.heading.join(" > ")), columns, theme.strong));
         }
         rows.extend(paragraph(chunk.text.trim_end(), columns, Style::new()));
-        cache.row = RowText { key, rows };
+        cache.row = RowText { of: Some((chunk.clone(), columns)), rows };
     }
     let extent = Extent::new(cache.row.rows.len(), usize::from(inner.height), browsing.scroll);
     cache.measured.row = extent;

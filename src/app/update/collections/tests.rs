@@ -180,6 +180,13 @@ fn rows_are_read_a_page_ahead_one_page_at_a_time() {
     assert_eq!(rows(&mut state, 8, 30), [reads(9, 8)]);
     assert_eq!((browsing(&state).total, browsing(&state).at), (930, 929), "and fewer still");
     on(&mut state, CollectionAction::Reload);
+    list(&mut state, &[("big", 1_050)]);
+    on(&mut state, CollectionAction::SelectRow(500));
+    assert_eq!(rows(&mut state, 12, 100), [reads(13, 6)]);
+    assert_eq!(rows(&mut state, 13, 100), [reads(14, 4)]);
+    assert_eq!(on(&mut state, CollectionAction::SelectRow(600)), [], "a page ahead waits for one that is under way");
+    assert_eq!(rows(&mut state, 14, 100), [reads(15, 7)]);
+    on(&mut state, CollectionAction::Reload);
     assert_eq!(list(&mut state, &[("handbook", 41)]), [], "another program dropped it");
     assert!(matches!(state.collections.step, Step::Choose));
 }
