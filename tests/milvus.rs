@@ -2,7 +2,7 @@
 //!
 //! `.ci/milvus-server cargo test --test milvus` starts a server and sets `ASKDOCS_TEST_MILVUS`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic")]
 
 #[path = "common/conformance.rs"]
 mod conformance;

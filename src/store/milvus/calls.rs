@@ -423,17 +423,15 @@ impl Calls {
             columns.push(schema::VECTOR);
         }
         for page in self.all(name, &in_list("document", &documents), &columns, CHUNK_PAGE, consistency).await? {
-            let mut vectors = match page.into_iter().partition::<Vec<_>, _>(|field| field.name() == schema::VECTOR) {
-                (mut vectors, rest) => {
-                    let vectors = match vectors.pop() {
-                        Some(FieldData::FloatVector { values, .. }) => values,
-                        _ => Vec::new(),
-                    };
-                    (vectors.into_iter(), rest)
-                }
+            let (mut vectors, page): (Vec<_>, Vec<_>) =
+                page.into_iter().partition(|field| field.name() == schema::VECTOR);
+            let vectors = match vectors.pop() {
+                Some(FieldData::FloatVector { values, .. }) => values,
+                _ => Vec::new(),
             };
-            for chunk in chunks(&vectors.1)? {
-                let vector = vectors.0.next();
+            let mut vectors = vectors.into_iter();
+            for chunk in chunks(&page)? {
+                let vector = vectors.next();
                 rows.by_document.entry(chunk.document.clone()).or_default().push((chunk, vector));
             }
         }

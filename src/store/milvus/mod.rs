@@ -222,10 +222,9 @@ impl VectorStore for MilvusStore {
         let request = GetServerVersionRequest::builder().build();
         let version = match (self.calls.is_lite(), request) {
             (false, Ok(request)) => {
-                let asked = self.calls.run("ask the version of", "", |client| {
-                    let request = request.clone();
-                    async move { client.server_version(request).await }
-                });
+                let asked = self
+                    .calls
+                    .run("ask the version of", "", |client| async move { client.server_version(request).await });
                 format!("Milvus {}", asked.await?.version().trim_start_matches('v'))
             }
             (_, _) => format!("Milvus Lite {}", connect::LITE_VERSION),
