@@ -173,29 +173,20 @@ impl Calls {
 
     /// Every collection's name.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
-        if self.is_lite() {
-            for attempt in 0..2 {
-                self.connection.client().await?;
-                match self.connection.lite_names().await {
-                    Some(Ok(names)) => return Ok(names),
-                    Some(Err(_)) if attempt == 0 && self.connection.lite_has_ended().await => {}
-                    Some(Err(reason)) => {
-                        return Err(StoreError::Failed {
-                            action: "list the collections of",
-                            place: self.place(),
-                            reason,
-                        });
-                    }
-                    None => break,
-                }
-            }
-        }
         let request = self.valid(ListCollectionsRequest::builder().build())?;
-        let listed = self.run("list the collections of", "", |client| {
+        let listed = self.attempt(|client| {
             let request = request.clone();
             async move { client.list_collections(request).await }
         });
-        Ok(listed.await?.collection_names().to_vec())
+        match listed.await? {
+            Ok(listed) => Ok(listed.collection_names().to_vec()),
+            Err(Error::MalformedResponse(_)) => {
+                let failed =
+                    |reason| StoreError::Failed { action: "list the collections of", place: self.place(), reason };
+                self.connection.lite_names().await.map_err(failed)
+            }
+            Err(error) => Err(self.failed("list the collections of", "", &error)),
+        }
     }
 
     /// `None` where there is no such collection.

@@ -3,7 +3,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use milvus::v2::prelude::{ClientV2, ConnectConfig, Error, RetryConfig, TelemetryConfig};
+use milvus::{
+    client::ClientBuilder,
+    v2::prelude::{ClientV2, ConnectConfig, Error, RetryConfig, TelemetryConfig},
+};
 use tokio::{sync::Mutex, time::sleep};
 
 use super::{
@@ -31,8 +34,6 @@ pub struct Connection {
 
 struct Live {
     client: ClientV2,
-    /// Milvus Lite names its collections without their numbers, which the newer client refuses to read.
-    names: Option<milvus::client::Client>,
     lite: Option<LiteServer>,
 }
 
@@ -64,25 +65,30 @@ impl Connection {
         }
         *live = None;
         let connected = match &self.options.endpoint {
-            MilvusEndpoint::Server { uri } => Live { client: self.connect(uri).await?, names: None, lite: None },
+            MilvusEndpoint::Server { uri } => Live { client: self.connect(uri).await?, lite: None },
             MilvusEndpoint::Lite { file, program } => {
                 let program = program().await.map_err(|reason| self.unreachable(reason))?;
                 let lite = LiteServer::start(file, &program, self.options.connect_timeout)
                     .await
                     .map_err(|error| self.unreachable(error.to_string()))?;
                 let client = self.connect(&lite.uri()).await?;
-                let names = milvus::client::ClientBuilder::new(lite.uri()).timeout(self.options.call_timeout);
-                let names = names.build().await.map_err(|error| self.unreachable(error.to_string()))?;
-                Live { client, names: Some(names), lite: Some(lite) }
+                Live { client, lite: Some(lite) }
             }
         };
         Ok(live.insert(connected).client.clone())
     }
 
-    /// The names of the collections of a Milvus Lite; `None` where there is another Milvus.
-    pub async fn lite_names(&self) -> Option<Result<Vec<String>, String>> {
-        let client = self.live.lock().await.as_ref()?.names.clone()?;
-        Some(client.list_collections().await.map_err(|error| crate::text::one_line(&error.to_string())))
+    /// The names of the collections of a Milvus Lite, ours or served by somebody: it gives them without their numbers,
+    /// which the newer client refuses to read. The older one takes no token and no certificates; Lite wants none.
+    pub async fn lite_names(&self) -> Result<Vec<String>, String> {
+        let uri = match self.live.lock().await.as_ref().map(|live| (&live.lite, &self.options.endpoint)) {
+            Some((Some(lite), _)) => lite.uri(),
+            Some((None, MilvusEndpoint::Server { uri })) if !uri.starts_with("https:") => uri.clone(),
+            Some((None, _)) | None => return Err("it names its collections in a way that is not known".to_owned()),
+        };
+        let failed = |error: milvus::error::Error| crate::text::one_line(&error.to_string());
+        let client = ClientBuilder::new(uri).timeout(self.options.call_timeout).build().await.map_err(failed)?;
+        client.list_collections().await.map_err(failed)
     }
 
     /// Whether the Milvus Lite behind it has ended by itself. Its connections break a moment before its process is gone.
