@@ -36,6 +36,7 @@ use self::{
     bundle::{Bundle, Source, Wanted, blocking, local},
     catalogue::{Family, short_name},
     manifest::{Manifest, hex},
+    pinned::Native,
 };
 use crate::domain::{ModelFiles, Pooling, Progress, Secret};
 
@@ -57,6 +58,8 @@ pub struct Artifacts {
     pub cache: PathBuf,
     /// An ONNX Runtime library to be used instead of our own.
     pub onnx_runtime: Option<PathBuf>,
+    /// A folder with the program `milvus` of Milvus Lite and its libraries, to be used instead of our own.
+    pub milvus_lite: Option<PathBuf>,
     /// Address of the model hub or a mirror of it.
     pub hub_endpoint: String,
     pub hub_token: Option<Secret>,
@@ -69,12 +72,13 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// With the settings of the environment: `ORT_DYLIB_PATH`, `HF_ENDPOINT`, `HF_TOKEN`.
+    /// With the settings of the environment: `ORT_DYLIB_PATH`, `ASKDOCS_MILVUS_LITE`, `HF_ENDPOINT`, `HF_TOKEN`.
     pub fn from_env(cache: PathBuf) -> Self {
         let var = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self {
             cache,
             onnx_runtime: var("ORT_DYLIB_PATH").map(PathBuf::from),
+            milvus_lite: var("ASKDOCS_MILVUS_LITE").map(PathBuf::from),
             hub_endpoint: var("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
             hub_token: var("HF_TOKEN").and_then(|token| Secret::new(&token)),
             python: if cfg!(windows) { "python" } else { "python3" }.to_owned(),
@@ -99,6 +103,28 @@ impl Artifacts {
         bundle.obtain(self, progress, cancel).await?;
         let library = bundle.files.iter().map(|file| bundle.folder.join(&file.name)).next();
         library.ok_or(ArtifactError::NoRuntimeForMachine)
+    }
+
+    /// The folder with Milvus Lite's program, `milvus`, and its libraries: the one that was named, or else our own, got
+    /// when it is not there yet.
+    ///
+    /// # Errors
+    /// When the named one is not there, when there is none for this machine, or when it can't be had.
+    pub async fn milvus_lite(&self, progress: &Progress, cancel: &CancellationToken) -> Result<PathBuf, ArtifactError> {
+        if let Some(folder) = &self.milvus_lite {
+            let is_there = folder.join(pinned::MILVUS_LITE_PROGRAM).is_file();
+            return if is_there { Ok(folder.clone()) } else { Err(ArtifactError::NoMilvusLite(folder.clone())) };
+        }
+        let bundle = self.milvus_lite_bundle().ok_or(ArtifactError::NoMilvusLiteForMachine)?;
+        bundle.obtain(self, progress, cancel).await?;
+        let program = bundle.folder.join(pinned::MILVUS_LITE_PROGRAM);
+        make_runnable(&program).map_err(local("make runnable", &program))?;
+        Ok(bundle.folder)
+    }
+
+    /// Whether Milvus Lite would have to be got before it can be run. Looks only at what is there, not into it.
+    pub fn is_milvus_lite_missing(&self) -> bool {
+        self.milvus_lite.is_none() && self.milvus_lite_bundle().is_none_or(|bundle| !bundle.is_there())
     }
 
     /// A model's files, got when they are not there yet, and checked.
@@ -130,15 +156,26 @@ impl Artifacts {
     }
 
     fn runtime_bundle(&self) -> Option<Bundle> {
-        let library = pinned::onnx_runtime()?;
-        Some(Bundle {
-            what: "ONNX Runtime".to_owned(),
-            folder: self.cache.join(library.folder),
-            files: vec![Wanted::pinned(library.file, library.sha256)],
-            sources: vec![Source::Wheel(library.wheel)],
-            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
-                   ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it",
-        })
+        let hint = "install python3 with pip and let it reach a package index (its own settings hold), or set \
+                    ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it";
+        pinned::onnx_runtime().map(|native| self.native_bundle("ONNX Runtime", native, hint))
+    }
+
+    fn milvus_lite_bundle(&self) -> Option<Bundle> {
+        let hint = "install python3 with pip and let it reach a package index (its own settings hold), set \
+                    ASKDOCS_MILVUS_LITE to the folder milvus_lite/lib of an unpacked milvus-lite wheel, or name a Milvus \
+                    server's address in place of the file";
+        pinned::milvus_lite().map(|native| self.native_bundle("Milvus Lite", native, hint))
+    }
+
+    fn native_bundle(&self, what: &str, native: Native, hint: &'static str) -> Bundle {
+        Bundle {
+            what: what.to_owned(),
+            folder: self.cache.join(native.folder),
+            files: native.files.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
+            sources: vec![Source::Wheel(native.wheel)],
+            hint,
+        }
     }
 
     fn default_bundle(&self) -> Bundle {
@@ -309,6 +346,24 @@ fn model_files(folder: &Path, below: &str, names: &mut Vec<String>) -> io::Resul
     Ok(())
 }
 
+/// Lets a program be run by those who may read it; a wheel's files are unpacked without such rights.
+#[cfg(unix)]
+fn make_runnable(program: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut permissions = fs::metadata(program)?.permissions();
+    let wanted = permissions.mode() | (permissions.mode() & 0o444) >> 2;
+    if permissions.mode() == wanted {
+        return Ok(());
+    }
+    permissions.set_mode(wanted);
+    fs::set_permissions(program, permissions)
+}
+
+#[cfg(not(unix))]
+fn make_runnable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// A model's graph and what it keeps in files beside it.
 fn weights(info: &ModelInfo<EmbeddingModel>) -> impl Iterator<Item = &String> {
     std::iter::once(&info.model_file).chain(&info.additional_files)
@@ -361,6 +416,14 @@ pub enum ArtifactError {
         std::env::consts::ARCH
     )]
     NoRuntimeForMachine,
+    #[error("there is no program `milvus` in {}; hint: correct ASKDOCS_MILVUS_LITE (it is the folder milvus_lite/lib of an unpacked milvus-lite wheel), or unset it to have one got", .0.display())]
+    NoMilvusLite(PathBuf),
+    #[error(
+        "no Milvus Lite is known for {} on {}; hint: name a Milvus server's address in place of the file, or keep to the embedded store",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )]
+    NoMilvusLiteForMachine,
 }
 
 fn ago(minutes: Option<u64>) -> String {

@@ -140,6 +140,7 @@ fn artifacts(cache: &Path, hub_endpoint: &str) -> Artifacts {
     Artifacts {
         cache: cache.to_owned(),
         onnx_runtime: None,
+        milvus_lite: None,
         hub_endpoint: hub_endpoint.to_owned(),
         hub_token: Secret::new("hf_secret"),
         python: "no-such-python".to_owned(),
