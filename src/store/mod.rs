@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod milvus;
 mod sqlite;
 
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::domain::{
     Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Hit, SourceSpec, Vector,
 };
 
+#[cfg(unix)]
+pub use self::milvus::{LiteError, LiteServer};
 pub use self::sqlite::SqliteStore;
 
 /// What an engine can do by itself.
