@@ -22,7 +22,7 @@ use std::{
 use askdocs::store::{LiteError, LiteServer};
 use common::lite;
 use milvus::v2::prelude::{ClientV2, ConnectConfig, CreateSimpleCollectionRequest, HasCollectionRequest};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 use tempfile::TempDir;
 use tokio::task::yield_now;
 
@@ -94,8 +94,14 @@ async fn one_server_over_a_file_and_nothing_of_it_is_left() {
     let folder = socket(&server).parent().unwrap().to_owned();
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
 
-    // It writes to its own file only, and hears nothing of what a terminal sends.
-    let process = format!("/proc/{}", server_process(&file));
+    // It writes to its own file and folder only, and hears nothing of what a terminal sends.
+    let pid = server_process(&file);
+    assert_ne!(getpgid(Pid::from_raw(pid)).unwrap(), getpgid(None).unwrap());
+    let process = format!("/proc/{pid}");
+    let environment = fs::read_to_string(format!("{process}/environ")).unwrap();
+    for name in ["HOME", "TMPDIR"] {
+        assert!(environment.split('\0').any(|entry| entry == format!("{name}={}", folder.display())), "{environment}");
+    }
     let lock = file.with_file_name(std::ffi::OsStr::from_bytes(&[b".", name.as_bytes(), b".lock"].concat()));
     for open in fs::read_dir(format!("{process}/fd")).unwrap() {
         let open = fs::read_link(open.unwrap().path()).unwrap();

@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_socket_goes_where_its_path_is_short_and_plain() {
-        let long = format!("/{}", "a".repeat(81));
+        let long = format!("/{}", "a".repeat(80));
         for (place, fit) in [
             ("/run/user/1000", true),
             ("/tmp", true),

@@ -112,3 +112,35 @@ mod system {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_though_each_takes_the_file_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_for(&folder.path().join("faq.db")).unwrap();
+        let taken = AtomicBool::new(false);
+        let take = || {
+            let mut times = 0;
+            while times < 300 {
+                if let Attempt::Locked(file) = try_lock(&path).unwrap() {
+                    assert!(!taken.swap(true, Ordering::SeqCst), "two at once");
+                    thread::yield_now();
+                    taken.store(false, Ordering::SeqCst);
+                    fs::remove_file(&path).unwrap();
+                    drop(file);
+                    times += 1;
+                }
+            }
+        };
+        thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(take))));
+        assert!(!path.exists());
+    }
+}
