@@ -199,10 +199,10 @@ fn what_was_acknowledged_survives_kills_of_the_program_and_of_milvus_lite() {
         let info = store.collection("faq").await.unwrap().unwrap();
         assert!(info.passages >= acknowledged as u64 * 4);
         let refused = lite(&file, &folder.path().join("other")).check().await.unwrap_err().to_string();
-        assert!(refused.contains(&format!("in use by another askdocs (process {})", std::process::id())), "{refused}");
+        assert!(refused.contains("is in use by this askdocs"), "{refused}");
     });
     // The last one ends with its store, which has gone; its lock goes last.
-    let lock = folder.path().join("demo.db.lock");
+    let lock = folder.path().join(".demo.db.lock");
     let ended = (0..500).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
         !lock.exists() && servers_of(&file).is_empty()

@@ -36,6 +36,7 @@ use self::{
     bundle::{Bundle, Source, Wanted, blocking, local},
     catalogue::{Family, short_name},
     manifest::{Manifest, hex},
+    pinned::Native,
 };
 use crate::domain::{ModelFiles, Pooling, Progress, Secret};
 
@@ -57,7 +58,7 @@ pub struct Artifacts {
     pub cache: PathBuf,
     /// An ONNX Runtime library to be used instead of our own.
     pub onnx_runtime: Option<PathBuf>,
-    /// A folder with Milvus Lite's program and libraries to be used instead of our own.
+    /// A folder with the program `milvus` of Milvus Lite and its libraries, to be used instead of our own.
     pub milvus_lite: Option<PathBuf>,
     /// Address of the model hub or a mirror of it.
     pub hub_endpoint: String,
@@ -104,6 +105,28 @@ impl Artifacts {
         library.ok_or(ArtifactError::NoRuntimeForMachine)
     }
 
+    /// The folder with Milvus Lite's program, `milvus`, and its libraries: the one that was named, or else our own, got
+    /// when it is not there yet.
+    ///
+    /// # Errors
+    /// When the named one is not there, when there is none for this machine, or when it can't be had.
+    pub async fn milvus_lite(&self, progress: &Progress, cancel: &CancellationToken) -> Result<PathBuf, ArtifactError> {
+        if let Some(folder) = &self.milvus_lite {
+            let is_there = folder.join(pinned::MILVUS_LITE_PROGRAM).is_file();
+            return if is_there { Ok(folder.clone()) } else { Err(ArtifactError::NoMilvusLite(folder.clone())) };
+        }
+        let bundle = self.milvus_lite_bundle().ok_or(ArtifactError::NoMilvusLiteForMachine)?;
+        bundle.obtain(self, progress, cancel).await?;
+        let program = bundle.folder.join(pinned::MILVUS_LITE_PROGRAM);
+        make_runnable(&program).map_err(local("make runnable", &program))?;
+        Ok(bundle.folder)
+    }
+
+    /// Whether Milvus Lite would have to be got before it can be run. Looks only at what is there, not into it.
+    pub fn is_milvus_lite_missing(&self) -> bool {
+        self.milvus_lite.is_none() && self.milvus_lite_bundle().is_none_or(|bundle| !bundle.is_there())
+    }
+
     /// A model's files, got when they are not there yet, and checked.
     ///
     /// # Errors
@@ -132,49 +155,27 @@ impl Artifacts {
         runtime.into_iter().chain(model).filter(|bundle| !bundle.is_there()).map(|bundle| bundle.what).collect()
     }
 
-    /// The folder with Milvus Lite's program `milvus` and its libraries: the one that was named, or else our own, got
-    /// when it is not there yet.
-    ///
-    /// # Errors
-    /// When the named one is not there, when there is none for this machine, or when it can't be had.
-    pub async fn milvus_lite(&self, progress: &Progress, cancel: &CancellationToken) -> Result<PathBuf, ArtifactError> {
-        if let Some(folder) = &self.milvus_lite {
-            let program = folder.join("milvus");
-            return if program.is_file() { Ok(folder.clone()) } else { Err(ArtifactError::NoMilvusLite(program)) };
-        }
-        let bundle = self.milvus_lite_bundle().ok_or(ArtifactError::NoMilvusLiteForMachine)?;
-        bundle.obtain(self, progress, cancel).await?;
-        make_runnable(&bundle.folder.join("milvus"))?;
-        Ok(bundle.folder)
-    }
-
-    /// Whether Milvus Lite would have to be got first.
-    pub fn lacks_milvus_lite(&self) -> bool {
-        self.milvus_lite.is_none() && self.milvus_lite_bundle().is_none_or(|bundle| !bundle.is_there())
+    fn runtime_bundle(&self) -> Option<Bundle> {
+        let hint = "install python3 with pip and let it reach a package index (its own settings hold), or set \
+                    ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it";
+        pinned::onnx_runtime().map(|native| self.native_bundle("ONNX Runtime", native, hint))
     }
 
     fn milvus_lite_bundle(&self) -> Option<Bundle> {
-        let program = pinned::milvus_lite()?;
-        Some(Bundle {
-            what: "Milvus Lite".to_owned(),
-            folder: self.cache.join(pinned::MILVUS_LITE),
-            files: program.files.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
-            sources: vec![Source::Wheel(program.wheel)],
-            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
-                   ASKDOCS_MILVUS_LITE to the folder milvus_lite/lib of an installed milvus-lite 2.5.1",
-        })
+        let hint = "install python3 with pip and let it reach a package index (its own settings hold), set \
+                    ASKDOCS_MILVUS_LITE to the folder milvus_lite/lib of an unpacked milvus-lite wheel, or name a Milvus \
+                    server's address in place of the file";
+        pinned::milvus_lite().map(|native| self.native_bundle("Milvus Lite", native, hint))
     }
 
-    fn runtime_bundle(&self) -> Option<Bundle> {
-        let library = pinned::onnx_runtime()?;
-        Some(Bundle {
-            what: "ONNX Runtime".to_owned(),
-            folder: self.cache.join(library.folder),
-            files: vec![Wanted::pinned(library.file, library.sha256)],
-            sources: vec![Source::Wheel(library.wheel)],
-            hint: "install python3 with pip and let it reach a package index (its own settings hold), or set \
-                   ORT_DYLIB_PATH to an ONNX Runtime library of version 1.17 or newer; keyword search works without it",
-        })
+    fn native_bundle(&self, what: &str, native: Native, hint: &'static str) -> Bundle {
+        Bundle {
+            what: what.to_owned(),
+            folder: self.cache.join(native.folder),
+            files: native.files.iter().map(|&(name, sha256)| Wanted::pinned(name, sha256)).collect(),
+            sources: vec![Source::Wheel(native.wheel)],
+            hint,
+        }
     }
 
     fn default_bundle(&self) -> Bundle {
@@ -345,6 +346,24 @@ fn model_files(folder: &Path, below: &str, names: &mut Vec<String>) -> io::Resul
     Ok(())
 }
 
+/// Lets a program be run by those who may read it; a wheel's files are unpacked without such rights.
+#[cfg(unix)]
+fn make_runnable(program: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut permissions = fs::metadata(program)?.permissions();
+    let wanted = permissions.mode() | (permissions.mode() & 0o444) >> 2;
+    if permissions.mode() == wanted {
+        return Ok(());
+    }
+    permissions.set_mode(wanted);
+    fs::set_permissions(program, permissions)
+}
+
+#[cfg(not(unix))]
+fn make_runnable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// A model's graph and what it keeps in files beside it.
 fn weights(info: &ModelInfo<EmbeddingModel>) -> impl Iterator<Item = &String> {
     std::iter::once(&info.model_file).chain(&info.additional_files)
@@ -397,30 +416,14 @@ pub enum ArtifactError {
         std::env::consts::ARCH
     )]
     NoRuntimeForMachine,
-    #[error("there is no Milvus Lite at {}; hint: correct ASKDOCS_MILVUS_LITE, or unset it to have one got", .0.display())]
+    #[error("there is no program `milvus` in {}; hint: correct ASKDOCS_MILVUS_LITE (it is the folder milvus_lite/lib of an unpacked milvus-lite wheel), or unset it to have one got", .0.display())]
     NoMilvusLite(PathBuf),
     #[error(
-        "there is no Milvus Lite for {} on {}; hint: use a Milvus server, such as --store http://localhost:19530",
+        "no Milvus Lite is known for {} on {}; hint: name a Milvus server's address in place of the file, or keep to the embedded store",
         std::env::consts::OS,
         std::env::consts::ARCH
     )]
     NoMilvusLiteForMachine,
-}
-
-/// Gives a file from a wheel back the right to be run.
-fn make_runnable(program: &Path) -> Result<(), ArtifactError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(program).map_err(local("look at", program))?.permissions().mode();
-        if mode & 0o100 == 0 {
-            fs::set_permissions(program, fs::Permissions::from_mode(mode | 0o700))
-                .map_err(local("make runnable", program))?;
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = program;
-    Ok(())
 }
 
 fn ago(minutes: Option<u64>) -> String {

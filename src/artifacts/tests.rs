@@ -384,6 +384,23 @@ async fn a_folders_model_is_another_one_when_any_file_of_it_is() {
     }
 }
 
+#[tokio::test]
+async fn a_milvus_lite_of_ones_own_is_taken_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let own = Artifacts { milvus_lite: Some(home.path().join("lib")), ..artifacts(home.path(), "http://127.0.0.1:1") };
+    let find = async || own.milvus_lite(&Progress::default(), &CancellationToken::new()).await;
+    let error = find().await.unwrap_err().to_string();
+    assert!(
+        error.contains(home.path().join("lib").to_str().unwrap()) && error.contains("ASKDOCS_MILVUS_LITE"),
+        "{error}"
+    );
+    fs::create_dir(home.path().join("lib")).unwrap();
+    fs::write(home.path().join("lib/milvus"), "a program").unwrap();
+    assert_eq!(find().await.unwrap(), home.path().join("lib"));
+    assert!(!own.is_milvus_lite_missing());
+    assert!(Artifacts { milvus_lite: None, ..own }.is_milvus_lite_missing());
+}
+
 /// A `python` whose `pip download` leaves a wheel with these members.
 fn fake_pip(home: &Path, members: &[(&str, &[u8])]) -> String {
     let wheel = home.join("lib-1-py3-none-any.whl");

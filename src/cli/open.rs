@@ -75,7 +75,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
 /// and what it takes to get it would be seen by nobody.
 async fn get_milvus_lite(wiring: &Wiring, output: &Output) -> anyhow::Result<()> {
     let needed = matches!(wiring.config.store.place, Place::Lite(_));
-    if needed && wire::artifacts(&wiring.config, &wiring.paths).lacks_milvus_lite() {
+    if needed && wire::artifacts(&wiring.config, &wiring.paths).is_milvus_lite_missing() {
         output.notice("getting Milvus Lite first");
         let got = shown(output, &wiring.progress, wiring.lite_program()()).await;
         got.map_err(|reason| anyhow::anyhow!("{reason}"))?;

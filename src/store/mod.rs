@@ -14,6 +14,8 @@ use crate::domain::{
     Chunk, ChunkId, CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Hit, Indexed, SourceSpec, Vector,
 };
 
+#[cfg(unix)]
+pub use self::milvus::{LiteError, LiteServer};
 pub use self::{milvus::MilvusStore, sqlite::SqliteStore};
 
 /// What an engine can do by itself.

@@ -41,9 +41,16 @@ impl Home {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_askdocs"));
         command.args(arguments).current_dir(self.path()).env("ASKDOCS_HOME", self.path());
-        for name in
-            ["LEPTONAI_TOKEN", "OPENAI_API_KEY", "MILVUS_URI", "MILVUS_TOKEN", "HF_TOKEN", "ORT_DYLIB_PATH", "NO_COLOR"]
-        {
+        for name in [
+            "LEPTONAI_TOKEN",
+            "OPENAI_API_KEY",
+            "MILVUS_URI",
+            "MILVUS_TOKEN",
+            "HF_TOKEN",
+            "ORT_DYLIB_PATH",
+            "ASKDOCS_MILVUS_LITE",
+            "NO_COLOR",
+        ] {
             command.env_remove(name);
         }
         command

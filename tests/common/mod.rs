@@ -1,5 +1,6 @@
 #![allow(dead_code, reason = "every test takes what it needs")]
 
 pub mod home;
+pub mod lite;
 pub mod model;
 pub mod pty;

@@ -33,6 +33,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use milvus::v2::prelude::{ConsistencyLevel, GetServerVersionRequest};
 
+#[cfg(unix)]
+pub use self::lite::{LiteError, LiteServer};
 pub use self::options::{LiteProgram, MilvusEndpoint, MilvusOptions};
 use self::{
     calls::Calls,
