@@ -41,6 +41,8 @@ def main(uri, name):
     described = client.describe_collection(name)
     fields = {field["name"]: field for field in described["fields"]}
     expect("columns", {name: field["type"] for name, field in fields.items()}, COLUMNS)
+    if failed:
+        sys.exit(f"{name} was not made by askdocs: {failed[0]}")
     expect("primary key", [name for name, field in fields.items() if field.get("is_primary")], ["id"])
     expect("automatic ids", described["auto_id"], False)
     expect("dynamic field", described["enable_dynamic_field"], False)

@@ -250,6 +250,18 @@ async fn tls_on_one_side_only() {
     let hint = blurts(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n").await;
     assert_eq!(found(&format!("http://localhost:{hint}")).await, Diagnosis::WantsTls);
 
+    // Many hang up without a word on whoever does not begin with TLS.
+    let curt = listener(|mut stream| async move {
+        let mut hello = [0; 4096];
+        if stream.read(&mut hello).await.is_ok_and(|length| length > 0) && hello[0] == 0x16 {
+            let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).await;
+        }
+    })
+    .await;
+    assert_eq!(found(&format!("http://127.0.0.1:{curt}")).await, Diagnosis::WantsTls);
+
+    let guarded = http2(Says { status: Some(("16", "missing authorization in header")), ..FINE }).await;
+    assert_eq!(found(&format!("http://127.0.0.1:{guarded}")).await, Diagnosis::Answers);
     let without = http2(FINE).await;
     assert_eq!(found(&format!("http://127.0.0.1:{without}")).await, Diagnosis::Answers);
     assert_eq!(found(&format!("https://127.0.0.1:{without}")).await, Diagnosis::SpeaksPlain);
@@ -387,10 +399,11 @@ fn refusals() {
             "service not ready[proxy=1]: Abnormal",
             "it is not ready (service not ready[proxy=1]: Abnormal)",
         ),
+        (Code::Milvus(9), "force deny", "it has no room left (force deny)"),
         (
-            Code::Milvus(9),
-            "quota exceeded[reason=memory quota exceeded, please allocate more resources]",
-            "it has no room left (quota exceeded[reason=memory quota exceeded, please allocate more resources])",
+            Code::Milvus(65535),
+            "memory quota exceeded, please allocate more resources",
+            "it has no room left (memory quota exceeded, please allocate more resources)",
         ),
         (
             Code::Grpc(8),

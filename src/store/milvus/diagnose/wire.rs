@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Code, Diagnosis, Endpoint, explain};
+use super::{Code, Diagnosis, Endpoint, Refusal, explain};
 
 /// The call that every client begins with.
 const CALL: &str = "/milvus.proto.milvus.MilvusService/Connect";
@@ -91,7 +91,11 @@ impl Answer {
             Some(status) if status.code != 0 => explain(Code::Milvus(status.code), &status.reason),
             Some(_) | None => explain(Code::Grpc(grpc), &self.message),
         };
-        refusal.map_or(Diagnosis::Answers, Diagnosis::Refused)
+        match refusal {
+            // This call was made without a token, whatever token there is.
+            None | Some(Refusal::NoToken | Refusal::WrongToken) => Diagnosis::Answers,
+            Some(refusal) => Diagnosis::Refused(refusal),
+        }
     }
 }
 
