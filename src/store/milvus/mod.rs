@@ -7,7 +7,7 @@
 //! missing. Ids come from the content, so that doing it again is harmless.
 //!
 //! A collection that another program made is searched and read, never written. Servers of the versions that this was
-//! built against rank no keywords, so these are ranked by an index on this machine (see [`keywords`]).
+//! built against rank no keywords, so these are ranked by an index on this machine (see `keywords`).
 
 mod calls;
 mod connect;
