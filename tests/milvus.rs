@@ -25,6 +25,7 @@ use askdocs::{
 };
 use conformance::{DIM, document, fingerprint, operation};
 use futures_util::FutureExt;
+use milvus::v2::prelude::{ClientV2, ConnectConfig, DropCollectionRequest, TelemetryConfig};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -290,4 +291,44 @@ async fn two_machines_share_a_server() {
     let (Some(here), Some(there)) = (server(one.path()), server(other.path())) else { return };
     here.drop_collection("shared").await.unwrap();
     the_keyword_index_follows(&here, &there, "shared").await;
+}
+
+/// Another program takes the chunks away and leaves the records: everything is indexed again.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_chunks_count_for_nothing() {
+    let folder = TempDir::new().unwrap();
+    let Some(store) = server(folder.path()) else { return };
+    store.drop_collection("bereft").await.unwrap();
+    store.ensure_collection("bereft", Some(&fingerprint(Metric::Ip))).await.unwrap();
+    store.replace_documents("bereft", (0..3).map(numbered).collect()).await.unwrap();
+    let mut config = ConnectConfig::new().uri(std::env::var("ASKDOCS_TEST_MILVUS").unwrap());
+    config = config.telemetry(TelemetryConfig::new().enabled(false));
+    let other = ClientV2::new(&config).await.unwrap();
+    let drop = DropCollectionRequest::builder().collection_name("bereft").build().unwrap();
+    other.drop_collection(drop).await.unwrap();
+
+    assert_eq!(store.documents("bereft").await.unwrap(), []);
+    store.ensure_collection("bereft", Some(&fingerprint(Metric::Ip))).await.unwrap();
+    assert_eq!(store.documents("bereft").await.unwrap(), []);
+    store.replace_documents("bereft", vec![numbered(7)]).await.unwrap();
+    let info = store.collection("bereft").await.unwrap().unwrap();
+    assert_eq!((info.documents, info.passages), (1, 4));
+    store.drop_collection("bereft").await.unwrap();
+}
+
+/// Another program makes its collection anew with as many rows: the words of the old ones are forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_programs_collection_made_anew() {
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let Some(there) = server(other.path()) else { return };
+    let rows = |word: &str| (0..3).map(|id| (id, vec![1.0; 4], format!("{word} {id}"))).collect::<Vec<_>>();
+    for word in ["okapi", "lemur"] {
+        there.tutorial_collection("anew", 4, rows(word)).await.unwrap();
+        // A process of its own each time.
+        let here = server(one.path()).unwrap();
+        for (query, expected) in [(word, 3), ("okapi", if word == "okapi" { 3 } else { 0 })] {
+            assert_eq!(here.search_keyword("anew", query, 9).await.unwrap().len(), expected, "{word} {query}");
+        }
+    }
+    there.drop_collection("anew").await.unwrap();
 }

@@ -2,15 +2,18 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use milvus::v2::prelude::{
     ClientV2, CollectionDesc, ConsistencyLevel, CreateCollectionRequest, CreateIndexRequest, DeleteRequest,
-    DescribeCollectionRequest, DescribeIndexRequest, DropCollectionRequest, Error, FieldData, GetLoadStateRequest, Ids,
-    IndexType, InsertRequest, ListCollectionsRequest, LoadCollectionRequest, LoadState, MetricType, QueryRequest,
-    SearchRequest, SearchVectors, UpsertRequest,
+    DescribeCollectionRequest, DescribeIndexRequest, DropCollectionRequest, Error, FieldData,
+    GetCollectionStatsRequest, GetLoadStateRequest, Ids, IndexType, InsertRequest, ListCollectionsRequest,
+    LoadCollectionRequest, LoadState, MetricType, QueryRequest, SearchRequest, SearchVectors, UpsertRequest,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -38,6 +41,8 @@ pub struct Calls {
     connection: Connection,
     /// Collections that this process has seen loaded.
     loaded: Mutex<HashSet<String>>,
+    /// Collections of which a read that waited for all writes has come back: later reads see at least as much.
+    fresh: Mutex<HashSet<String>>,
 }
 
 /// A string in a filter. Filter templates, which would do this, fail on the servers that this runs on.
@@ -63,7 +68,27 @@ pub fn in_list<T: ToString>(field: &str, values: &[T]) -> String {
 
 impl Calls {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, loaded: Mutex::default() }
+        Self { connection, loaded: Mutex::default(), fresh: Mutex::default() }
+    }
+
+    /// How much a read has to wait for. A server answers a `Strong` read only after its next time tick (.2 s), so that is
+    /// asked until one has come back; later ones see that state, and with `Session` our own writes too.
+    pub fn consistency(&self, name: &str) -> ConsistencyLevel {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        if fresh { ConsistencyLevel::Session } else { ConsistencyLevel::Strong }
+    }
+
+    fn note_read(&self, name: &str, consistency: ConsistencyLevel) {
+        if consistency == ConsistencyLevel::Strong {
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        }
+    }
+
+    /// Forgets what is known of a collection.
+    pub fn forget(&self, name: &str) {
+        for known in [&self.loaded, &self.fresh] {
+            known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
     }
 
     pub fn place(&self) -> String {
@@ -276,6 +301,45 @@ impl Calls {
         }
     }
 
+    /// About how many rows another program's collection has. It is not loaded for that: it is not ours to fill somebody's
+    /// server with.
+    pub async fn rows_of_foreign(&self, name: &str) -> Result<u64, StoreError> {
+        let look = self.valid(GetLoadStateRequest::builder().collection_name(name).build())?;
+        let state = self.run("look at", name, |client| {
+            let look = look.clone();
+            async move { client.get_load_state(look).await }
+        });
+        if state.await?.state() == LoadState::Loaded {
+            return self.count(name, "", ConsistencyLevel::Strong).await;
+        }
+        let ask = self.valid(GetCollectionStatsRequest::builder().collection_name(name).build())?;
+        let stats = self.run("look at", name, |client| {
+            let ask = ask.clone();
+            async move { client.get_collection_stats(ask).await }
+        });
+        Ok(stats.await?.row_count().unwrap_or(0).unsigned_abs())
+    }
+
+    /// The first rows that match, fewer than asked for where as many would make too large an answer.
+    pub async fn query_some(
+        &self,
+        name: &str,
+        filter: &str,
+        columns: &[&str],
+        offset: u64,
+        mut limit: usize,
+        consistency: ConsistencyLevel,
+    ) -> Result<Vec<FieldData>, StoreError> {
+        loop {
+            match self.query(name, filter, columns, Some((offset, limit)), consistency).await {
+                Err(StoreError::Failed { reason, .. }) if limit > 1 && is_too_large(&reason) => {
+                    limit = (limit / 4).max(1)
+                }
+                got => return got,
+            }
+        }
+    }
+
     /// One answer, as columns. These are decoded by hand, since rows can't be had from servers that name no fields.
     pub async fn query(
         &self,
@@ -301,6 +365,7 @@ impl Calls {
             async move { client.query(request).await }
         });
         let answer = answer.await?;
+        self.note_read(name, consistency);
         Ok(answer.results().get_output_fields().to_vec())
     }
 
@@ -429,23 +494,20 @@ impl Calls {
         Ok(rows)
     }
 
-    /// Adds rows. `replace` where rows of these keys may be there: a plain insert would keep both.
+    /// Adds rows. `replace` where rows of these keys may be there: a plain insert would keep both, also when it is made
+    /// once more after an answer that never came. So only the first attempt is one.
     pub async fn put(&self, name: &str, columns: Vec<FieldData>, replace: bool) -> Result<(), StoreError> {
-        let insert = InsertRequest::builder().collection_name(name).columns(columns).build();
-        let insert = self.valid(insert)?;
-        if !replace {
-            let put = self.run("write into", name, |client| {
-                let insert = insert.clone();
-                async move { client.insert(insert).await }
-            });
-            return put.await.map(drop);
-        }
-        let upsert = self.valid(UpsertRequest::builder().insert(insert).build())?;
-        let put = self.run("write into", name, |client| {
-            let upsert = upsert.clone();
-            async move { client.upsert(upsert).await }
-        });
-        put.await.map(drop)
+        let insert = self.valid(InsertRequest::builder().collection_name(name).columns(columns).build())?;
+        let upsert = self.valid(UpsertRequest::builder().insert(insert.clone()).build())?;
+        let again = AtomicBool::new(replace);
+        self.run("write into", name, |client| {
+            let again = again.swap(true, Ordering::Relaxed);
+            let (insert, upsert) = (insert.clone(), upsert.clone());
+            async move {
+                if again { client.upsert(upsert).await.map(drop) } else { client.insert(insert).await.map(drop) }
+            }
+        })
+        .await
     }
 
     /// Takes rows out by key. A filter with the keys spelt out: giving them as keys fails on the oldest server.
@@ -484,6 +546,7 @@ impl Calls {
             async move { client.search(request).await }
         });
         let answer = answer.await?;
+        self.note_read(name, consistency);
         let nearest = answer.results().get_results().first();
         Ok(nearest.map_or((Ids::Int64(Vec::new()), Vec::new()), |found| {
             (found.get_ids().clone(), found.get_scores().to_vec())

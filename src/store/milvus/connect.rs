@@ -153,7 +153,7 @@ impl Connection {
             client_key: self.options.client_key.clone(),
             tls_server_name: self.options.tls_server_name.clone(),
         };
-        let limit = self.options.connect_timeout.saturating_sub(QUICK);
+        let limit = self.options.connect_timeout.saturating_sub(2 * QUICK);
         let looking = async {
             sleep(QUICK).await;
             diagnose(&endpoint, limit).await
@@ -175,6 +175,9 @@ impl Connection {
                     return Err(match found {
                         _ if said_why => self.reason(&error),
                         Some(found) => Diagnosis::to_string(&found),
+                        None if matches!(error, Error::Timeout(_)) => {
+                            format!("no answer within {:?}", self.options.connect_timeout)
+                        }
                         None => diagnose(&endpoint, limit).await.to_string(),
                     });
                 }

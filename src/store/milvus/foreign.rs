@@ -36,7 +36,8 @@ pub struct Foreign {
     key: String,
     /// Keys are words instead of numbers.
     words: bool,
-    text: String,
+    /// `None` where no column holds words.
+    text: Option<String>,
     document: Option<String>,
     pub vector: Option<VectorColumn>,
 }
@@ -58,9 +59,9 @@ impl Foreign {
             words.max_by_key(|field| field.get_max_length()).map(|field| field.get_name().to_owned())
         };
         let dynamic = schema.is_dynamic_field_enabled() || described.is_dynamic_field_enabled();
-        let text =
-            declared(&TEXT_NAMES).or_else(|| if dynamic { None } else { longest() }).unwrap_or("text".to_owned());
-        let document = declared(&DOCUMENT_NAMES).filter(|document| *document != text);
+        let undeclared = || if dynamic { Some("text".to_owned()) } else { longest() };
+        let text = declared(&TEXT_NAMES).or_else(undeclared);
+        let document = declared(&DOCUMENT_NAMES).filter(|document| Some(document) != text.as_ref());
         let column = fields.iter().find(|field| field.get_data_type() == DataType::FloatVector);
         let vector = match column {
             None => None,
@@ -82,7 +83,8 @@ impl Foreign {
     }
 
     fn columns(&self) -> Vec<&str> {
-        let mut columns = vec![self.key.as_str(), self.text.as_str()];
+        let mut columns = vec![self.key.as_str()];
+        columns.extend(self.text.as_deref());
         columns.extend(self.document.as_deref());
         columns
     }
@@ -95,7 +97,7 @@ impl Foreign {
         };
         let rows = keys.into_iter().enumerate();
         let chunk = |(at, key): (usize, Key)| {
-            let text = word(columns, &self.text, at);
+            let text = self.text.as_deref().map_or_else(|| key.to_string(), |name| word(columns, name, at));
             let document = self.document.as_deref().map(|name| word(columns, name, at)).filter(|name| !name.is_empty());
             let lines = u32::try_from(text.lines().count().max(1)).unwrap_or(u32::MAX);
             let chunk = Chunk {
@@ -120,9 +122,8 @@ impl Foreign {
             return Ok(Vec::new());
         }
         let all = self.after(None);
-        let rows = calls
-            .query(&self.collection, &all, &self.columns(), Some((offset, limit)), ConsistencyLevel::Strong)
-            .await?;
+        let rows =
+            calls.query_some(&self.collection, &all, &self.columns(), offset, limit, ConsistencyLevel::Strong).await?;
         Ok(self.chunks(&rows).into_iter().map(|(_, chunk)| chunk).collect())
     }
 
@@ -136,18 +137,28 @@ impl Foreign {
         }
     }
 
-    /// The rows of those ids that are keys themselves.
-    pub async fn get(&self, calls: &Calls, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Chunk>, StoreError> {
-        if self.words {
-            return Ok(HashMap::new());
-        }
-        let keys: Vec<i64> = ids.iter().map(|id| id.key()).collect();
+    /// The key that an id is, unless it is the hash of one.
+    pub fn key_of(&self, id: ChunkId) -> Option<Key> {
+        (!self.words).then(|| Key::Number(id.key()))
+    }
+
+    /// The rows of these keys.
+    pub async fn get(&self, calls: &Calls, mut keys: Vec<Key>) -> Result<HashMap<ChunkId, Chunk>, StoreError> {
         let mut found = HashMap::new();
-        for keys in keys.chunks(PAGE) {
-            let filter = in_list(&self.key, keys);
-            let columns = self.columns();
-            let rows = calls.query(&self.collection, &filter, &columns, None, ConsistencyLevel::Session).await?;
-            found.extend(self.chunks(&rows).into_iter().map(|(_, chunk)| (chunk.id, chunk)));
+        while !keys.is_empty() {
+            let some = PAGE.min(keys.len());
+            let literals: Vec<String> = keys.iter().take(some).map(Key::literal).collect();
+            let (filter, columns) = (in_list(&self.key, &literals), self.columns());
+            let consistency = calls.consistency(&self.collection);
+            let rows = calls.query_some(&self.collection, &filter, &columns, 0, some, consistency).await?;
+            let rows = self.chunks(&rows);
+            if rows.is_empty() {
+                keys.drain(..some);
+            }
+            for (key, chunk) in rows {
+                keys.retain(|wanted| *wanted != key);
+                found.insert(chunk.id, chunk);
+            }
         }
         Ok(found)
     }
@@ -158,8 +169,8 @@ impl Foreign {
         loop {
             let filter = self.after(last.as_ref());
             let columns = self.columns();
-            let range = Some((0, PAGE));
-            let rows = calls.query(&self.collection, &filter, &columns, range, ConsistencyLevel::Strong).await?;
+            let strong = ConsistencyLevel::Strong;
+            let rows = calls.query_some(&self.collection, &filter, &columns, 0, PAGE, strong).await?;
             let rows = self.chunks(&rows);
             let Some((key, _)) = rows.last() else { return Ok(documents) };
             last = Some(key.clone());
@@ -184,15 +195,28 @@ impl Foreign {
 }
 
 /// A row's key.
-#[derive(Clone)]
-enum Key {
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
     Number(i64),
     Word(String),
 }
 
 impl Key {
+    /// Whether an id is the key itself.
+    pub fn is_id(&self, id: ChunkId) -> bool {
+        matches!(self, Self::Number(number) if *number == id.key())
+    }
+
+    /// As it stands in a filter.
+    fn literal(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Word(word) => quoted(word),
+        }
+    }
+
     /// A number that a chunk may have is the id itself, anything else is hashed.
-    fn id(&self) -> ChunkId {
+    pub fn id(&self) -> ChunkId {
         let digest = |bytes: &[u8]| {
             let mut first = [0; 8];
             first.copy_from_slice(&Sha256::digest(bytes)[..8]);
@@ -214,10 +238,10 @@ impl std::fmt::Display for Key {
     }
 }
 
-pub fn chunk_ids(ids: Ids) -> Vec<ChunkId> {
+pub fn keys(ids: Ids) -> Vec<Key> {
     match ids {
-        Ids::Int64(numbers) => numbers.into_iter().map(|number| Key::Number(number).id()).collect(),
-        Ids::VarChar(words) => words.into_iter().map(|word| Key::Word(word).id()).collect(),
+        Ids::Int64(numbers) => numbers.into_iter().map(Key::Number).collect(),
+        Ids::VarChar(words) => words.into_iter().map(Key::Word).collect(),
         // The client has no other kinds; should it get some, their rows can't be named.
         _ => Vec::new(),
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use milvus::v2::prelude::ConsistencyLevel;
+use milvus::v2::prelude::{CollectionDesc, ConsistencyLevel};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -44,8 +44,8 @@ pub struct Keywords {
 /// How far an index has come.
 #[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
-    /// Milvus' number of the collection: another one under the same name starts anew.
-    collection: i64,
+    /// Which collection: another one under the same name starts anew.
+    collection: String,
     /// Records written up to then are in, by the clocks of those who wrote.
     written: i64,
 }
@@ -57,6 +57,12 @@ fn key(name: &str) -> String {
     }
     let digest = Sha256::digest(name);
     digest.iter().take(16).fold("long.".to_owned(), |key, byte| format!("{key}{byte:02x}"))
+}
+
+/// Tells a collection from another that has its name later: Milvus' number of it, and for ours the one that it got from us,
+/// since Milvus Lite gives none.
+fn identity(described: &CollectionDesc) -> String {
+    format!("{} {}", described.get_collection_id(), described.get_description())
 }
 
 fn local(record: &DocumentRecord) -> DocumentRecord {
@@ -158,6 +164,10 @@ impl Keywords {
         looked_at.get(name).is_some_and(|at| at.elapsed() < GOOD_FOR)
     }
 
+    fn was_looked_at(&self, name: &str) -> bool {
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
     fn note_look(&self, name: &str) {
         self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Instant::now());
     }
@@ -170,9 +180,11 @@ impl MilvusStore {
             return Ok(());
         }
         let kind = self.known(name).await?;
-        let Ok(_writing) = self.keywords.lock(name, Duration::ZERO).await else {
+        let _writing = match self.keywords.lock(name, Duration::ZERO).await {
+            Ok(writing) => writing,
             // Whoever writes the collection on this machine writes the index as well.
-            return Ok(());
+            Err(StoreError::Busy { .. }) => return Ok(()),
+            Err(error) => return Err(error),
         };
         match kind {
             Kind::Bare => {}
@@ -180,11 +192,17 @@ impl MilvusStore {
             Kind::Foreign(foreign) => {
                 let rows = self.calls.count(name, "", ConsistencyLevel::Strong).await?;
                 let held = self.keywords.store.collection(&key(name)).await?.map_or(0, |info| info.passages);
-                if rows != held && rows <= MOST_FOREIGN_ROWS {
+                let collection = self.calls.describe(name).await?.map(|described| identity(&described));
+                let mark = Mark { collection: collection.unwrap_or_default(), written: 0 };
+                // Milvus Lite numbers no collection, so there it is indexed anew once in each process.
+                let same = !self.calls.is_lite() && self.keywords.mark(name).is_some_and(|known| known == mark);
+                let first = !self.keywords.was_looked_at(name);
+                if rows <= MOST_FOREIGN_ROWS && (rows != held || (first && !same)) {
                     self.keywords.drop(name).await?;
                     for document in foreign.everything(&self.calls).await? {
                         self.keywords.replace(name, &[document]).await?;
                     }
+                    self.keywords.set_mark(name, &mark)?;
                 }
             }
         }
@@ -195,20 +213,20 @@ impl MilvusStore {
     async fn fetch_changes(&self, name: &str) -> Result<(), StoreError> {
         let beside = companion(name);
         let Some(described) = self.calls.describe(&beside).await? else { return Ok(()) };
-        let collection = described.get_collection_id();
+        let collection = identity(&described);
         let mut mark = self.keywords.mark(name).unwrap_or_default();
         if mark.collection != collection {
             if mark != Mark::default() {
                 self.keywords.drop(name).await?;
             }
-            mark = Mark { collection, written: 0 };
+            mark = Mark { collection: collection.clone(), written: 0 };
         }
         let index = &self.keywords.store;
         index.ensure_collection(&key(name), None).await?;
         let mut held: HashMap<String, DocumentRecord> =
             index.documents(&key(name)).await?.into_iter().map(|record| (record.name.clone(), record)).collect();
         let begun = write::now();
-        let consistency = self.seen(name).consistency();
+        let consistency = self.calls.consistency(&beside);
         let since = format!("{} and written > {}", schema::IS_DOCUMENT, mark.written - CLOCK_SKEW);
         let count = self.calls.count(&beside, schema::IS_DOCUMENT, consistency);
         let changed = self.records(name, &since, consistency);

@@ -63,34 +63,24 @@ pub struct MilvusStore {
 /// What this process knows of a collection.
 #[derive(Default)]
 struct Seen {
-    /// Documents written since the last read that waited for all writes. Reading these back has to wait for our own
-    /// writes; everything else was there before.
+    /// Documents that this process wrote: reading these back has to wait for our own writes, everything else was there
+    /// before.
     written: Mutex<BTreeSet<String>>,
-    /// Whether a read that waited for all writes has been made: later ones see at least as much.
-    fresh: Mutex<bool>,
+    /// What made the vectors that this process writes.
+    made_by: Mutex<Option<Fingerprint>>,
+    /// Keys of another program's rows that are no ids themselves.
+    keys: Mutex<HashMap<ChunkId, foreign::Key>>,
 }
 
 impl Seen {
-    /// How much a read has to wait for. A server answers a `Strong` read only after its next time tick (.2 s), so only
-    /// the first one asks for it; later ones of this process see that state, and with `Session` our own writes too.
-    fn consistency(&self) -> ConsistencyLevel {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *fresh, true) { ConsistencyLevel::Session } else { ConsistencyLevel::Strong }
-    }
-
-    fn consistency_for<'a>(&self, mut documents: impl Iterator<Item = &'a str>) -> ConsistencyLevel {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = documents.any(|name| written.contains(name));
-        drop(written);
-        match self.consistency() {
-            ConsistencyLevel::Session if !own => ConsistencyLevel::Eventually,
-            level => level,
-        }
-    }
-
     fn note_written<'a>(&self, documents: impl Iterator<Item = &'a str>) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.extend(documents.map(str::to_owned));
+    }
+
+    fn has_written<'a>(&self, mut documents: impl Iterator<Item = &'a str>) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.any(|name| written.contains(name))
     }
 }
 
@@ -114,6 +104,8 @@ impl MilvusStore {
 
     fn forget(&self, name: &str) {
         self.collections.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.calls.forget(name);
+        self.calls.forget(&companion(name));
     }
 
     fn no_collection(&self, name: &str) -> StoreError {
@@ -148,10 +140,9 @@ impl MilvusStore {
 
     async fn info(&self, name: &str, kind: Kind) -> Result<CollectionInfo, StoreError> {
         let empty = CollectionInfo::empty(name);
-        let seen = self.seen(name);
         match kind {
             Kind::Foreign(foreign) => Ok(CollectionInfo {
-                passages: self.calls.count(name, "", ConsistencyLevel::Strong).await?,
+                passages: self.calls.rows_of_foreign(name).await?,
                 dim: foreign.vector.as_ref().map(|vector| vector.dim),
                 metric: foreign.vector.as_ref().map_or(Metric::Ip, |vector| vector.metric),
                 index: foreign.vector.map(|vector| vector.index).unwrap_or_default(),
@@ -167,7 +158,6 @@ impl MilvusStore {
                     self.sources(name, strong),
                     self.calls.index(name, schema::VECTOR),
                 )?;
-                *seen.fresh.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 Ok(CollectionInfo {
                     documents,
                     passages,
@@ -280,18 +270,23 @@ impl VectorStore for MilvusStore {
         if self.calls.describe(&beside).await?.is_none() {
             self.calls.create(schema::companion_schema(&beside)?).await?;
         }
-        if let (Some(Kind::Bare) | None, Some(fingerprint)) = (&kind, fingerprint) {
+        let Some(fingerprint) = fingerprint else { return Ok(()) };
+        if let Some(Kind::Bare) | None = kind {
+            self.forget_documents(name).await?;
             self.calls.create(schema::own(name, fingerprint)?).await?;
+            // Another machine may have been quicker, with another model.
+            if let Some(Kind::Own(own)) = self.kind(name).await? {
+                check(name, &own.fingerprint, fingerprint)?;
+            }
         }
+        *self.seen(name).made_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint.clone());
         Ok(())
     }
 
     async fn clear_collection(&self, name: &str) -> Result<(), StoreError> {
         let own = self.writable(name).await?;
         // The records first: cut off in between, the collection is another model's still, and is cleared again.
-        let records = self.calls.records(&companion(name), schema::IS_DOCUMENT, ConsistencyLevel::Strong).await?;
-        let ids: Vec<i64> = records.into_iter().map(|(id, _)| id).collect();
-        self.calls.delete(&companion(name), &ids).await?;
+        self.forget_documents(name).await?;
         if own.is_some() {
             self.calls.drop(name).await?;
         }
@@ -327,11 +322,12 @@ impl VectorStore for MilvusStore {
     }
 
     async fn documents(&self, collection: &str) -> Result<Vec<DocumentRecord>, StoreError> {
-        if let Kind::Foreign(_) = self.known(collection).await? {
-            return Ok(Vec::new());
+        match self.known(collection).await? {
+            Kind::Own(_) => {}
+            // Without its chunks a record is of no worth: another program, or a drop that was cut off, took these away.
+            Kind::Bare | Kind::Foreign(_) => return Ok(Vec::new()),
         }
         let mut records = self.records(collection, schema::IS_DOCUMENT, ConsistencyLevel::Strong).await?;
-        *self.seen(collection).fresh.lock().unwrap_or_else(PoisonError::into_inner) = true;
         records.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(records)
     }
@@ -384,7 +380,7 @@ impl VectorStore for MilvusStore {
         limit: usize,
     ) -> Result<Vec<Hit>, StoreError> {
         let limit = limit.min(MOST_ROWS);
-        let consistency = self.seen(collection).consistency();
+        let consistency = self.calls.consistency(collection);
         // Side by side, so that looking whose vectors these are costs no time of its own.
         let (kind, found) = tokio::join!(self.known(collection), async {
             match limit {
@@ -412,7 +408,13 @@ impl VectorStore for MilvusStore {
             }
         };
         let Some((ids, scores)) = found else { return Ok(Vec::new()) };
-        let ids = foreign::chunk_ids(ids);
+        let keys = foreign::keys(ids);
+        let ids: Vec<ChunkId> = keys.iter().map(foreign::Key::id).collect();
+        {
+            let seen = self.seen(collection);
+            let mut known = seen.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(ids.iter().copied().zip(keys).filter(|(id, key)| !key.is_id(*id)));
+        }
         // Milvus leaves out the root of the L2 distance.
         let length = |score: f32| if metric == Metric::L2 { score.max(0.0).sqrt() } else { score };
         let mut hits: Vec<Hit> =
@@ -430,15 +432,20 @@ impl VectorStore for MilvusStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let consistency = self.seen(collection).consistency();
+        let consistency = self.calls.consistency(collection);
         let own = self.calls.chunks_by_id(collection, ids, consistency);
         let (kind, chunks) = tokio::join!(self.known(collection), own);
         let mut by_id: HashMap<ChunkId, Chunk> = match kind? {
             Kind::Bare => return Ok(Vec::new()),
             Kind::Own(_) => chunks?.into_iter().map(|chunk| (chunk.id, chunk)).collect(),
             Kind::Foreign(foreign) => {
-                let mut found = foreign.get(&self.calls, ids).await?;
-                // A key that is no number is known by its hash only; the index beside has the row.
+                let known = {
+                    let seen = self.seen(collection);
+                    let keys = seen.keys.lock().unwrap_or_else(PoisonError::into_inner);
+                    ids.iter().filter_map(|id| keys.get(id).cloned().or_else(|| foreign.key_of(*id))).collect()
+                };
+                let mut found = foreign.get(&self.calls, known).await?;
+                // A key that was found by its words is known by its hash only; the index beside has the row.
                 let missing: Vec<ChunkId> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
                 found.extend(self.keywords.get(collection, &missing).await?.into_iter().map(|chunk| (chunk.id, chunk)));
                 found
@@ -462,13 +469,20 @@ impl VectorStore for MilvusStore {
         let (first, last) = (middle.ordinal.saturating_sub(before), middle.ordinal.saturating_add(after));
         let document = calls::quoted(&middle.document);
         let filter = format!("document == {document} and position >= {first} and position <= {last}");
-        let mut chunks = self.calls.chunks(collection, &filter, self.seen(collection).consistency()).await?;
+        let mut chunks = self.calls.chunks(collection, &filter, self.calls.consistency(collection)).await?;
         chunks.sort_by_key(|chunk| chunk.ordinal);
         Ok(chunks)
     }
 }
 
 impl MilvusStore {
+    /// Takes the records of all documents out of the companion.
+    async fn forget_documents(&self, name: &str) -> Result<(), StoreError> {
+        let records = self.calls.records(&companion(name), schema::IS_DOCUMENT, ConsistencyLevel::Strong).await?;
+        let ids: Vec<i64> = records.into_iter().map(|(id, _)| id).collect();
+        self.calls.delete(&companion(name), &ids).await
+    }
+
     /// Every name that a person would call a collection: companions only where what they belong to is missing.
     async fn listed(&self) -> Result<Vec<String>, StoreError> {
         let names: BTreeSet<String> = self.calls.names().await?.into_iter().collect();
@@ -497,10 +511,10 @@ impl MilvusStore {
     ) -> Result<Vec<Indexed>, StoreError> {
         let mut whole = Vec::with_capacity(names.len());
         for names in names.chunks(write::DOCUMENTS_AT_ONCE) {
-            let consistency = self.seen(collection).consistency();
+            let consistency = self.calls.consistency(collection);
             let ids: Vec<i64> = names.iter().map(|name| schema::record_id("document", name)).collect();
             let filter = calls::in_list("id", &ids);
-            let records = self.records(collection, &filter, consistency).await?;
+            let records = self.records(collection, &filter, self.calls.consistency(&companion(collection))).await?;
             let found: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
             let mut rows = self.calls.rows_of(collection, &found, with_vectors, consistency).await?;
             whole.extend(records.into_iter().map(|record| rows.whole(record, with_vectors)));

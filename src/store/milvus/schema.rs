@@ -1,5 +1,7 @@
 //! The collections that this program makes: their columns, and what is kept in words.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use milvus::v2::prelude::{
     CollectionDesc, CollectionSchema, ConsistencyLevel, CreateCollectionRequest, CreateSimpleCollectionRequest,
     DataType, Error, FieldData, FieldSchema, IndexParam, IndexType, MetricType,
@@ -136,7 +138,7 @@ pub fn own(name: &str, fingerprint: &Fingerprint) -> Result<CreateCollectionRequ
 /// A companion. Milvus has no collection without a vector, so each row has one that means nothing.
 pub fn companion_schema(name: &str) -> Result<CreateCollectionRequest, StoreError> {
     let schema = CollectionSchema::new()
-        .description("{\"askdocs_companion\":1}")
+        .description(format!("{{\"askdocs_companion\":{}}}", RandomState::new().build_hasher().finish()))
         .enable_dynamic_field(false)
         .add_field(integer("id").primary_key(true))
         .add_field(integer("kind"))
@@ -181,12 +183,16 @@ fn invalid(name: &str, error: &Error) -> StoreError {
 
 /// Whether Milvus' columns can hold a document.
 pub fn check_fit(document: &Indexed, store: &str) -> Result<(), StoreError> {
-    let longest = document.chunks.iter().map(|chunk| chunk.text.len()).max().unwrap_or(0);
-    if longest <= LONGEST_TEXT && document.record.name.len() <= LONGEST_TEXT {
+    let heading = |chunk: &Chunk| to_json(&chunk.heading).map(|heading| heading.len());
+    let mut longest = document_json(&document.record)?.1.len();
+    for chunk in &document.chunks {
+        longest = longest.max(chunk.text.len()).max(heading(chunk)?);
+    }
+    if longest <= LONGEST_TEXT {
         return Ok(());
     }
     let reason = format!(
-        "a passage of it has {longest} bytes, Milvus keeps at most {LONGEST_TEXT}; hint: `--chunker markdown` cuts it into smaller ones"
+        "a passage or heading of it has {longest} bytes, Milvus keeps at most {LONGEST_TEXT}; hint: `--chunker markdown` cuts it into smaller ones"
     );
     Err(StoreError::Unfit { document: document.record.name.clone(), store: store.to_owned(), reason })
 }

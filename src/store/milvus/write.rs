@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    sync::PoisonError,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{Chunk, DocumentRecord, Indexed, SourceSpec, Vector},
-    store::StoreError,
+    store::{StoreError, check},
 };
 
 /// Documents that are read back at once.
@@ -37,20 +38,35 @@ impl MilvusStore {
         let own = self.writable(collection).await?;
         schema::check_documents(own.as_ref(), &documents, &self.calls.place())?;
         let names: Vec<String> = documents.iter().map(|document| document.record.name.clone()).collect();
-        let remote = self.write_remotely(collection, &documents);
-        let locally = self.keywords.replace(collection, &documents);
-        let (remote, locally) = tokio::join!(remote, locally);
-        if remote.is_err() || locally.is_err() {
-            // What was noted on this machine and perhaps not on the other is fetched again before it is searched.
-            self.keywords.remove(collection, &names).await?;
+        let made_by = self.seen(collection).made_by.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some(own), Some(made_by)) = (&own, made_by) {
+            // Another machine may have begun anew with another model.
+            check(collection, &own.fingerprint, &made_by)?;
         }
-        remote
+        self.write_remotely(collection, &documents).await?;
+        // Only now: what is in the index and not in Milvus would be found and not be there.
+        match self.keywords.replace(collection, &documents).await {
+            Ok(()) => Ok(()),
+            // Taken out, it is fetched again before the next search.
+            Err(error) => self.keywords.remove(collection, &names).await.map_err(|_| error),
+        }
+    }
+
+    /// How much a read of these documents' chunks has to wait for: what others wrote was there at the first read, what we
+    /// wrote takes a moment.
+    fn consistency_for(&self, collection: &str, documents: &[&str]) -> ConsistencyLevel {
+        match self.calls.consistency(collection) {
+            ConsistencyLevel::Session if !self.seen(collection).has_written(documents.iter().copied()) => {
+                ConsistencyLevel::Eventually
+            }
+            level => level,
+        }
     }
 
     async fn write_remotely(&self, collection: &str, documents: &[Indexed]) -> Result<(), StoreError> {
         let seen = self.seen(collection);
         let names: Vec<&str> = documents.iter().map(|document| document.record.name.as_str()).collect();
-        let consistency = seen.consistency_for(names.iter().copied());
+        let consistency = self.consistency_for(collection, &names);
         let old: HashSet<i64> = self.calls.ids_of(collection, &names, consistency).await?.into_iter().collect();
         seen.note_written(names.iter().copied());
 
@@ -81,14 +97,13 @@ impl MilvusStore {
         for rows in portions(&rows, |(_, json)| json.len() + ROW_BYTES) {
             self.calls.put(&companion(collection), schema::record_columns(DOCUMENT, now(), rows), true).await?;
         }
-        // Its own name here: records have a state of their own to be read back.
-        self.seen(&companion(collection)).note_written(["records"].into_iter());
         Ok(())
     }
 
     pub(super) async fn touch(&self, collection: &str, document: &DocumentRecord) -> Result<(), StoreError> {
         let filter = format!("id == {}", schema::record_id("document", &document.name));
-        let there = self.calls.records(&companion(collection), &filter, self.seen(collection).consistency()).await?;
+        let there =
+            self.calls.records(&companion(collection), &filter, self.calls.consistency(&companion(collection))).await?;
         if there.is_empty() {
             return Ok(());
         }
@@ -102,7 +117,7 @@ impl MilvusStore {
         }
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         if chunks {
-            let consistency = self.seen(collection).consistency_for(all.iter().copied());
+            let consistency = self.consistency_for(collection, &all);
             let ids = self.calls.ids_of(collection, &all, consistency).await?;
             self.calls.delete(collection, &ids).await?;
         }
