@@ -530,3 +530,23 @@ async fn a_store_that_was_away_is_tried_again() {
     });
     assert_shows(&ran.await.screen, &["Collections · fake · 3", "▸notes", "in use", "ready"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_evidence_of_a_turn_is_shown_in_full() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("Leaves.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+        keys.press('e', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("⇥⇥⇥").await;
+    });
+    let screen = ran.await.screen;
+    assert_shows(
+        &screen,
+        &["1 candidates", "tea.md:1", ".500  #1", "2.0   #1", "Prompt · about", "Tea wants leaves. What"],
+    );
+}

@@ -357,8 +357,12 @@ impl Shared {
                     AskEvent::Retrieved(found) => {
                         let mut notices = found.notices;
                         notices.extend(note.map(str::to_owned));
-                        let (mode, passages, timings) = (found.mode, found.passages, found.timings);
-                        Event::Retrieved { turn, mode, passages, timings, notices }
+                        let (mode, passages, candidates, timings) =
+                            (found.mode, found.passages, found.candidates, found.timings);
+                        // The same template gives the same prompt that the model is sent.
+                        let prompt = self.chat.as_ref().map(|_| self.templates.messages(&passages, question));
+                        let prompt = prompt.unwrap_or_default().into();
+                        Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices }
                     }
                     AskEvent::Text(text) => Event::Delta { turn, text },
                     AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
