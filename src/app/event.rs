@@ -38,6 +38,8 @@ pub enum Event {
         timings: StageTimings,
         notices: Vec<String>,
     },
+    /// What a question found with other settings, or why it could not be searched for.
+    RetrievedAgain { request: RequestId, result: Result<Arc<[Candidate]>, String> },
     /// A piece of the answer.
     Delta { turn: TurnId, text: String },
     /// A piece of a reasoning model's thought.
@@ -77,6 +79,17 @@ pub enum Effect {
         settings: SearchSettings,
     },
     CancelTurn(TurnId),
+    /// Retrieve only. A search of this kind that is under way is given up.
+    Retrieve {
+        request: RequestId,
+        collection: String,
+        question: String,
+        settings: SearchSettings,
+    },
+    /// Write a turn as JSON into a file of its own, and tell where.
+    Export {
+        json: String,
+    },
     /// Index these sources, or where there are none whatever the collection was made from; `force` also what has not
     /// changed.
     StartIngest {

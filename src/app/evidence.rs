@@ -1,6 +1,7 @@
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
-use crate::domain::{Candidate, ChunkId, Turn};
+use super::RequestId;
+use crate::domain::{Candidate, ChunkId, Fusion, Mode, SearchSettings, Turn, TurnId};
 
 /// How one turn is looked at in full.
 #[derive(Debug, Default)]
@@ -11,6 +12,18 @@ pub struct Evidence {
     pub selected: Option<ChunkId>,
     /// First row shown of the pane that has the keys, where that is not the table.
     pub scroll: usize,
+    /// The same question searched with other settings.
+    pub rerun: Option<Rerun>,
+}
+
+/// A turn's question searched once more, without an answer.
+#[derive(Clone, Debug)]
+pub struct Rerun {
+    pub turn: TurnId,
+    pub settings: SearchSettings,
+    pub request: RequestId,
+    /// In their new order; `None` while they are searched for.
+    pub found: Option<Arc<[Candidate]>>,
 }
 
 /// Which pane of the evidence view the keys go to.
@@ -45,6 +58,15 @@ pub enum EvidenceAction {
     Sort,
     NextPane,
     PreviousPane,
+    /// Search the turn's question again with another number of passages, another mode, another weight of the dense leg.
+    MoreK,
+    LessK,
+    NextMode,
+    NextWeight,
+    /// Asks the question again with the settings of the last search.
+    Answer,
+    /// Writes the turn with all that is known of it into a file.
+    Export,
 }
 
 impl EvidencePane {
@@ -85,9 +107,10 @@ impl SortBy {
 }
 
 impl Evidence {
-    /// The turn's candidates as the table shows them.
-    pub fn rows<'a>(&self, turn: &'a Turn) -> Vec<&'a Candidate> {
-        let mut rows: Vec<&Candidate> = turn.candidates.iter().collect();
+    /// The turn's candidates as the table shows them, or what its question found when it was searched again.
+    pub fn rows<'a>(&'a self, turn: &'a Turn) -> Vec<&'a Candidate> {
+        let again = self.rerun_of(turn).and_then(|rerun| rerun.found.as_ref());
+        let mut rows: Vec<&Candidate> = again.unwrap_or(&turn.candidates).iter().collect();
         rows.sort_by(|a, b| self.sort.compare(a, b));
         rows
     }
@@ -97,11 +120,52 @@ impl Evidence {
         rows.iter().position(|candidate| Some(candidate.id) == self.selected).unwrap_or(0)
     }
 
+    /// What the turn was searched with again, if it was.
+    pub fn rerun_of(&self, turn: &Turn) -> Option<&Rerun> {
+        self.rerun.as_ref().filter(|rerun| rerun.turn == turn.id)
+    }
+
+    /// The settings that the next search of the turn's question starts from.
+    pub fn settings(&self, turn: &Turn) -> SearchSettings {
+        self.rerun_of(turn).map_or(turn.settings, |rerun| rerun.settings)
+    }
+
     pub(super) fn show(&mut self, pane: EvidencePane) {
         (self.pane, self.scroll) = (pane, 0);
     }
 
     pub(super) fn turn_changed(&mut self) {
-        (self.selected, self.scroll) = (None, 0);
+        (self.selected, self.scroll, self.rerun) = (None, 0, None);
+    }
+}
+
+impl EvidenceAction {
+    /// The settings after this action; `None` where it changes none.
+    pub(super) fn change(self, mut settings: SearchSettings) -> Option<SearchSettings> {
+        match self {
+            Self::MoreK => settings.k += 1,
+            Self::LessK => settings.k = settings.k.saturating_sub(1).max(1),
+            Self::NextMode => {
+                settings.mode = match settings.mode {
+                    Mode::Hybrid => Mode::Dense,
+                    Mode::Dense => Mode::Keyword,
+                    Mode::Keyword => Mode::Hybrid,
+                }
+            }
+            Self::NextWeight => {
+                settings.fusion = match settings.fusion {
+                    // In tenths, so that no rounding adds up.
+                    Fusion::MinMax { dense_weight } => {
+                        let tenths = ((dense_weight * 10.0).round() as u8 + 1) % 11;
+                        Fusion::MinMax { dense_weight: f32::from(tenths) / 10.0 }
+                    }
+                    Fusion::Rrf { .. } => Fusion::default(),
+                }
+            }
+            Self::Select(_) | Self::Sort | Self::NextPane | Self::PreviousPane | Self::Answer | Self::Export => {
+                return None;
+            }
+        }
+        Some(settings)
     }
 }

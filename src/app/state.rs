@@ -160,6 +160,8 @@ pub enum Escape {
     LeaveCollections,
     /// From another pane of the evidence view to its table.
     BackToCandidates,
+    /// Forgets what was searched again.
+    DropRerun,
     LeaveEvidence,
     /// The text so far is kept.
     StopAnswer,
@@ -238,6 +240,7 @@ impl State {
                 Step::Create(_) | Step::Drop(_) => Escape::CancelStep,
             },
             View::Evidence if self.evidence.pane != EvidencePane::Candidates => Escape::BackToCandidates,
+            View::Evidence if self.evidence.rerun.is_some() => Escape::DropRerun,
             View::Evidence => Escape::LeaveEvidence,
             View::Chat if self.running_turn().is_some() => Escape::StopAnswer,
             View::Chat if self.focus != Focus::Input => Escape::FocusInput,

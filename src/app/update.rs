@@ -8,7 +8,7 @@ use super::{
     Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, Scroll, State, Step, Store,
     View,
 };
-use crate::domain::{ChunkId, CollectionInfo, StageTimings, Turn, TurnId, TurnState};
+use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -78,6 +78,7 @@ impl State {
                 turn.notices.extend(notices);
                 self.load_shown()
             }
+            Event::RetrievedAgain { request, result } => self.retrieved_again(request, result),
             Event::Delta { turn, text } => {
                 if let Some(turn) = self.asked_turn(turn) {
                     turn.state = TurnState::Streaming;
@@ -247,13 +248,20 @@ impl State {
         }
         let question = self.input.take().trim().to_owned();
         self.history.push(&question);
+        let mut effects = self.ask(question.clone(), self.settings);
+        effects.push(Effect::Remember(question));
+        effects
+    }
+
+    /// Asks a question now, or as soon as that can be done.
+    fn ask(&mut self, question: String, settings: SearchSettings) -> Vec<Effect> {
         let mut effects = self.stop_answer();
         self.last_turn += 1;
         self.turns.push(Turn {
             id: TurnId(self.last_turn),
-            question: question.clone(),
+            question,
             collection: String::new(),
-            settings: self.settings,
+            settings,
             model: None,
             passages: Vec::new(),
             candidates: Arc::default(),
@@ -268,7 +276,6 @@ impl State {
         self.follow_latest();
         self.notice = None;
         effects.extend(self.ask_waiting());
-        effects.push(Effect::Remember(question));
         effects
     }
 
@@ -411,6 +418,10 @@ impl State {
             Escape::LeaveEvidence => {
                 self.view = View::Chat;
                 return self.load_neighbours();
+            }
+            Escape::DropRerun => {
+                self.evidence.rerun = None;
+                return self.load_candidate();
             }
             Escape::BackToCandidates => self.evidence.show(EvidencePane::Candidates),
             Escape::BackToPath | Escape::CancelStep | Escape::BackToRows | Escape::BackToList => self.leave_step(),

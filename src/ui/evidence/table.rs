@@ -12,7 +12,7 @@ use ratatui::{
 use super::super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme};
 use crate::{
     app::{SortBy, State},
-    domain::{Candidate, Metric, Turn, TurnState},
+    domain::{Candidate, Fusion, Metric, Mode, Turn, TurnState},
     text::{fit, one_line, width},
 };
 
@@ -21,6 +21,8 @@ const LEG: usize = 15;
 const SHORT_LEG: usize = 10;
 /// Below this width the movements and the fused score give way.
 const NARROW: usize = 60;
+/// Columns of the rank of before.
+const WAS: usize = 9;
 
 pub fn draw(
     state: &State,
@@ -48,7 +50,10 @@ pub fn draw(
         pane::rows(frame, inner, 1, paragraph(&text, columns.saturating_sub(2).max(2), theme.dim).iter());
         return;
     }
-    let k = turn.settings.k;
+    let settings = state.evidence.settings(turn);
+    let k = settings.k;
+    let rerun = state.evidence.rerun_of(turn);
+    let again = rerun.is_some_and(|rerun| rerun.found.is_some());
     let selected = state.evidence.index(&rows);
     // The cut is a line of its own, where the order is the one that it cuts.
     let cut = (state.evidence.sort == SortBy::Rank && k < rows.len()).then_some(k);
@@ -56,12 +61,21 @@ pub fn draw(
     let height = usize::from(inner.height).saturating_sub(1);
     let extent = cache.measured.candidates.keeping(behind(rows.len()), height, behind(selected));
     cache.measured.candidates = Extent { rows: rows.len(), ..extent };
-    let title = format!("Evidence · turn {} · {} candidates · {} · k={k}", index + 1, rows.len(), turn.settings.mode);
+    let what = if rerun.is_some() { "Searched again" } else { "Evidence" };
+    let mut title = format!("{what} · turn {} · {} candidates · {} · k={k}", index + 1, rows.len(), settings.mode);
+    if settings.mode == Mode::Hybrid {
+        title.push_str(&match settings.fusion {
+            Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
+            Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
+        });
+    }
     pane::draw(frame, area, &theme, &title, focused, extent);
 
     let (leg, fused) = if columns < NARROW { (SHORT_LEG, 0) } else { (LEG, 7) };
-    let room = columns.saturating_sub(9 + 2 * leg + fused);
-    let layout = Columns { place: room.clamp(6, 60), title: room.saturating_sub(62), leg };
+    let room = columns.saturating_sub(9 + 2 * leg + fused + if again { WAS } else { 0 });
+    // A title that can't be read gives its room to the place.
+    let title = if room < 60 { 0 } else { (room / 2).max(room.saturating_sub(60)) };
+    let layout = Columns { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, again };
     let mut lines = vec![layout.header(state.evidence.sort, rows[0].scores.metric, &theme)];
     for (at, candidate) in rows.iter().enumerate() {
         if cut == Some(at) {
@@ -71,7 +85,8 @@ pub fn draw(
         }
         let row = behind(at);
         if row >= extent.top && row < extent.top + extent.height {
-            lines.push(layout.row(candidate, at == selected, candidate.rank as usize <= k, &theme));
+            let was = turn.candidates.iter().find(|old| old.id == candidate.id).map(|old| old.rank);
+            lines.push(layout.row(candidate, was, at == selected, candidate.rank as usize <= k, &theme));
         } else {
             lines.push(Line::default());
         }
@@ -84,13 +99,16 @@ struct Columns {
     place: usize,
     title: usize,
     leg: usize,
+    /// What is shown was searched again: the ranks of before stand beside the new ones.
+    again: bool,
 }
 
 impl Columns {
     fn header(&self, sort: SortBy, metric: Metric, theme: &Theme) -> Line<'static> {
         let mark = |by: SortBy, name: &str| format!("{name}{}", if by == sort { "▾" } else { "" });
+        let was = if self.again { format!("{:<WAS$}", "was") } else { String::new() };
         let mut text =
-            format!("{:<7}{}", mark(SortBy::Rank, " rank"), padded(&mark(SortBy::Place, "place"), self.place));
+            format!("{:<7}{was}{}", mark(SortBy::Rank, " rank"), padded(&mark(SortBy::Place, "place"), self.place));
         if self.title > 0 {
             text = format!("{text}  {}", padded("title", self.title));
         }
@@ -102,7 +120,7 @@ impl Columns {
         Line::styled(text, theme.strong)
     }
 
-    fn row(&self, candidate: &Candidate, selected: bool, used: bool, theme: &Theme) -> Line<'static> {
+    fn row(&self, candidate: &Candidate, was: Option<u32>, selected: bool, used: bool, theme: &Theme) -> Line<'static> {
         let scores = &candidate.scores;
         let mark = if selected { "▸" } else { " " };
         let dot = if used { "•" } else { " " };
@@ -110,6 +128,7 @@ impl Columns {
         let style = if selected { theme.focus } else { Style::new() };
         let mut spans = vec![
             Span::styled(format!("{mark}{dot}{:<5}", candidate.rank), style),
+            Span::raw(if self.again { before(was, candidate.rank) } else { String::new() }),
             Span::styled(padded(&place, self.place), style),
         ];
         if self.title > 0 {
@@ -128,13 +147,21 @@ impl Columns {
     /// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.
     fn leg(&self, score: Option<String>, rank: Option<u32>, last: u32) -> String {
         let (Some(score), Some(rank)) = (score, rank) else { return padded("–", self.leg) };
-        let moved = match rank.cmp(&last) {
-            _ if self.leg < LEG => String::new(),
-            Ordering::Greater => format!(" ▲{}", rank - last),
-            Ordering::Less => format!(" ▼{}", last - rank),
-            Ordering::Equal => " =".to_owned(),
-        };
+        let moved = if self.leg < LEG { String::new() } else { format!(" {}", moved(rank, last)) };
         padded(&format!("{score:<5} #{rank:<3}{moved}"), self.leg)
+    }
+}
+
+/// `4 ▲3`: the rank of before, and how far it is from the new one.
+fn before(was: Option<u32>, now: u32) -> String {
+    padded(&was.map_or_else(|| "–".to_owned(), |was| format!("{was:<3} {}", moved(was, now))), WAS)
+}
+
+fn moved(from: u32, to: u32) -> String {
+    match from.cmp(&to) {
+        Ordering::Greater => format!("▲{}", from - to),
+        Ordering::Less => format!("▼{}", to - from),
+        Ordering::Equal => "=".to_owned(),
     }
 }
 

@@ -51,3 +51,27 @@ fn the_selected_candidate_stays_in_view_whatever_the_order() {
     world.key(KeyModifiers::NONE, KeyCode::Esc);
     assert_eq!(world.state.view, crate::app::View::Chat);
 }
+
+#[test]
+fn searching_again_shows_old_and_new_ranks() {
+    for (columns, rows) in SIZES {
+        let (mut world, turn) = shown(columns, rows);
+        world.send(retrieved(turn, &[]));
+        world.send(finished(turn, FinishReason::Stop));
+        world.key(KeyModifiers::NONE, KeyCode::Char('w'));
+        let Some(Effect::Retrieve { request, settings, .. }) = world.effects.last().cloned() else { panic!() };
+        assert_eq!(settings.fusion, crate::domain::Fusion::MinMax { dense_weight: 0.7 });
+        let mut found = candidates().to_vec();
+        found.swap(0, 3);
+        found.remove(1);
+        for (candidate, rank) in found.iter_mut().zip(1..) {
+            candidate.rank = rank;
+        }
+        world.send(Event::RetrievedAgain { request: crate::app::RequestId(0), result: Err("late".to_owned()) });
+        world.send(Event::RetrievedAgain { request, result: Ok(found.into()) });
+        assert_snapshot!(format!("evidence_again_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Char('a'));
+        let asked = world.state.turns.last().unwrap();
+        assert_eq!((asked.question.as_str(), asked.settings), (QUESTION, settings));
+    }
+}
