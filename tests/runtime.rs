@@ -237,6 +237,8 @@ struct Ran {
     screen: String,
     frames: usize,
     took: Duration,
+    /// The first turn that was written out.
+    exported: Option<String>,
 }
 
 impl World {
@@ -294,7 +296,8 @@ impl World {
         let buffer = terminal.backend().buffer();
         let rows = buffer.content().chunks(120);
         let screen = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect();
-        Ran { screen, frames: terminal.get_frame().count(), took }
+        let exported = std::fs::read_to_string(folder.path().join("exports/turn-1.json")).ok();
+        Ran { screen, frames: terminal.get_frame().count(), took, exported }
     }
 }
 
@@ -529,4 +532,46 @@ async fn a_store_that_was_away_is_tried_again() {
         keys.type_out("r").await;
     });
     assert_shows(&ran.await.screen, &["Collections · fake · 3", "▸notes", "in use", "ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_evidence_of_a_turn_is_shown_in_full() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("Leaves.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+        keys.press('e', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("⇥⇥⇥").await;
+    });
+    let screen = ran.await.screen;
+    assert_shows(
+        &screen,
+        &["1 candidates", "tea.md:1", ".500  #1", "2.0   #1", "Prompt · about", "Tea wants leaves. What"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_searched_again_without_an_answer_and_written_out() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("Leaves.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+        keys.press('e', KeyModifiers::CONTROL);
+        // The fake model panics when it is asked twice: nothing but the search is done again.
+        keys.type_out("m+mx").await;
+    });
+    let Ran { screen, exported, .. } = ran.await;
+    assert_shows(&screen, &["Searched again", "keyword · k=6", "was", "1   ="]);
+    assert_shows(
+        &exported.unwrap(),
+        &["\"question\": \"What does tea want?\"", "\"answer\": \"Leaves.\"", "\"fused\": "],
+    );
+    assert!(!screen.contains(".500  #1"), "vectors took no part\n{screen}");
 }

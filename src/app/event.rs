@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Entry, RequestId, View};
+use super::{Entry, EvidenceAction, RequestId, View};
 use crate::domain::{
-    Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Mode, Passage, ProgressSnapshot, SearchSettings,
-    SourceSpec, StageTimings, TurnId, Usage,
+    Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Message, Mode, Passage,
+    ProgressSnapshot, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
 };
 
 /// Everything that can happen to the application.
@@ -29,7 +29,17 @@ pub enum Event {
     /// Questions of earlier runs, oldest first.
     History(Vec<String>),
     /// Retrieval is done. `mode` is the one that was really used.
-    Retrieved { turn: TurnId, mode: Mode, passages: Vec<Passage>, timings: StageTimings, notices: Vec<String> },
+    Retrieved {
+        turn: TurnId,
+        mode: Mode,
+        passages: Vec<Passage>,
+        candidates: Arc<[Candidate]>,
+        prompt: Arc<[Message]>,
+        timings: StageTimings,
+        notices: Vec<String>,
+    },
+    /// What a question found with other settings, or why it could not be searched for.
+    RetrievedAgain { request: RequestId, result: Result<Arc<[Candidate]>, String> },
     /// A piece of the answer.
     Delta { turn: TurnId, text: String },
     /// A piece of a reasoning model's thought.
@@ -69,6 +79,17 @@ pub enum Effect {
         settings: SearchSettings,
     },
     CancelTurn(TurnId),
+    /// Retrieve only. A search of this kind that is under way is given up.
+    Retrieve {
+        request: RequestId,
+        collection: String,
+        question: String,
+        settings: SearchSettings,
+    },
+    /// Write a turn as JSON into a file of its own, and tell where.
+    Export {
+        json: String,
+    },
     /// Index these sources, or where there are none whatever the collection was made from; `force` also what has not
     /// changed.
     StartIngest {
@@ -147,6 +168,8 @@ pub enum Action {
     Help,
     /// Does something in the collections view.
     Collection(CollectionAction),
+    /// Does something in the evidence view.
+    Evidence(EvidenceAction),
     /// Indexes anew what has changed in the collection in use, or the selected one; where the embedding model could not be had, tries to get that first.
     Reindex,
     /// One step back: see [`Escape`](super::Escape).
@@ -209,6 +232,8 @@ pub enum Scroll {
     /// Rows below the selected passage's own first row; negative shows what stands before it in the document.
     Passage(isize),
     Skips(usize),
+    /// A pane of the evidence view that is not its table.
+    Evidence(usize),
     /// The text of a collection's row.
     Row(usize),
     Help(usize),

@@ -7,6 +7,7 @@
 mod collections;
 mod editor;
 mod event;
+mod evidence;
 mod history;
 mod state;
 mod update;
@@ -14,5 +15,6 @@ mod update;
 pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
 pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
+pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
 pub use history::History;
 pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};

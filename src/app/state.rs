@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ChatScroll, Collections, Editor, History, Step};
+use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Step};
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings, Turn,
 };
@@ -36,6 +36,7 @@ pub struct State {
     pub ingest: Option<IngestJob>,
     pub last_ingest: Option<EndedIngest>,
     pub collections: Collections,
+    pub evidence: Evidence,
 
     /// Something to tell, until something else is told or the person goes on.
     pub notice: Option<String>,
@@ -53,6 +54,8 @@ pub enum View {
     Chat,
     Ingest,
     Collections,
+    /// One turn in full.
+    Evidence,
 }
 
 /// Which pane of the chat view the keys go to.
@@ -155,6 +158,11 @@ pub enum Escape {
     /// From the rows to the list of collections.
     BackToList,
     LeaveCollections,
+    /// From another pane of the evidence view to its table.
+    BackToCandidates,
+    /// Forgets what was searched again.
+    DropRerun,
+    LeaveEvidence,
     /// The text so far is kept.
     StopAnswer,
     FocusInput,
@@ -231,6 +239,9 @@ impl State {
                 Step::Create(creating) if creating.source.is_some() => Escape::BackToPath,
                 Step::Create(_) | Step::Drop(_) => Escape::CancelStep,
             },
+            View::Evidence if self.evidence.pane != EvidencePane::Candidates => Escape::BackToCandidates,
+            View::Evidence if self.evidence.rerun.is_some() => Escape::DropRerun,
+            View::Evidence => Escape::LeaveEvidence,
             View::Chat if self.running_turn().is_some() => Escape::StopAnswer,
             View::Chat if self.focus != Focus::Input => Escape::FocusInput,
             View::Chat if self.selected_turn.is_some() || self.chat_scroll != ChatScroll::End => Escape::FollowLatest,

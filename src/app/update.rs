@@ -1,12 +1,14 @@
 mod collections;
+mod evidence;
 mod ingest;
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, Focus, Model, Scroll, State, Step, Store, View,
+    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, Scroll, State, Step, Store,
+    View,
 };
-use crate::domain::{CollectionInfo, StageTimings, Turn, TurnId, TurnState};
+use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -65,16 +67,18 @@ impl State {
                 self.history.load(questions);
                 Vec::new()
             }
-            Event::Retrieved { turn, mode, passages, timings, notices } => {
+            Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices } => {
                 let Some(turn) = self.asked_turn(turn) else { return Vec::new() };
                 turn.state = TurnState::Thinking;
                 // From here on the turn shows how it was really answered.
                 turn.settings.mode = mode;
                 turn.passages = passages;
+                (turn.candidates, turn.prompt) = (candidates, prompt);
                 turn.timings = timings;
                 turn.notices.extend(notices);
-                self.load_neighbours()
+                self.load_shown()
             }
+            Event::RetrievedAgain { request, result } => self.retrieved_again(request, result),
             Event::Delta { turn, text } => {
                 if let Some(turn) = self.asked_turn(turn) {
                     turn.state = TurnState::Streaming;
@@ -192,6 +196,7 @@ impl State {
                         browsing.scroll = to;
                     }
                 }
+                Scroll::Evidence(to) => self.evidence.scroll = to,
                 Scroll::Help(to) => self.help_scroll = to,
             },
             Action::SwitchView(view) => {
@@ -200,8 +205,12 @@ impl State {
                 if self.view == View::Collections {
                     return self.enter_collections();
                 }
+                if self.view == View::Evidence {
+                    return self.enter_evidence();
+                }
             }
             Action::Collection(action) => return self.act_on_collections(action),
+            Action::Evidence(action) => return self.act_on_evidence(action),
             Action::Help => {
                 self.help = !self.help;
                 self.help_scroll = 0;
@@ -239,15 +248,24 @@ impl State {
         }
         let question = self.input.take().trim().to_owned();
         self.history.push(&question);
+        let mut effects = self.ask(question.clone(), self.settings);
+        effects.push(Effect::Remember(question));
+        effects
+    }
+
+    /// Asks a question now, or as soon as that can be done.
+    fn ask(&mut self, question: String, settings: SearchSettings) -> Vec<Effect> {
         let mut effects = self.stop_answer();
         self.last_turn += 1;
         self.turns.push(Turn {
             id: TurnId(self.last_turn),
-            question: question.clone(),
+            question,
             collection: String::new(),
-            settings: self.settings,
+            settings,
             model: None,
             passages: Vec::new(),
+            candidates: Arc::default(),
+            prompt: Arc::default(),
             answer: String::new(),
             reasoning: String::new(),
             usage: None,
@@ -258,7 +276,6 @@ impl State {
         self.follow_latest();
         self.notice = None;
         effects.extend(self.ask_waiting());
-        effects.push(Effect::Remember(question));
         effects
     }
 
@@ -358,13 +375,23 @@ impl State {
             self.selected_turn = Some(turn);
             self.chat_scroll = ChatScroll::At { turn, row: 0 };
         }
-        self.load_neighbours()
+        self.evidence.turn_changed();
+        self.load_shown()
+    }
+
+    /// Asks for the text around whatever is selected in the view that is shown.
+    fn load_shown(&mut self) -> Vec<Effect> {
+        if self.view == View::Evidence { self.load_candidate() } else { self.load_neighbours() }
     }
 
     /// Asks for the surroundings of the passage that is shown, once.
     fn load_neighbours(&mut self) -> Vec<Effect> {
-        let Some((turn, passage)) = self.shown_turn().zip(self.shown_passage()) else { return Vec::new() };
-        let (collection, id) = (turn.collection.clone(), passage.chunk.id);
+        self.shown_passage().map(|passage| passage.chunk.id).map_or_else(Vec::new, |id| self.load_around(id))
+    }
+
+    /// Asks for a chunk of the shown turn's collection with its surroundings, once.
+    fn load_around(&mut self, id: ChunkId) -> Vec<Effect> {
+        let Some(collection) = self.shown_turn().map(|turn| turn.collection.clone()) else { return Vec::new() };
         match self.neighbours.entry((collection.clone(), id)) {
             Entry::Occupied(_) => Vec::new(),
             Entry::Vacant(entry) => {
@@ -388,6 +415,15 @@ impl State {
                 }
             }
             Escape::LeaveIngest | Escape::LeaveCollections => self.view = View::Chat,
+            Escape::LeaveEvidence => {
+                self.view = View::Chat;
+                return self.load_neighbours();
+            }
+            Escape::DropRerun => {
+                self.evidence.rerun = None;
+                return self.load_candidate();
+            }
+            Escape::BackToCandidates => self.evidence.show(EvidencePane::Candidates),
             Escape::BackToPath | Escape::CancelStep | Escape::BackToRows | Escape::BackToList => self.leave_step(),
             Escape::StopAnswer => return self.stop_answer(),
             Escape::FocusInput => self.focus = Focus::Input,

@@ -14,7 +14,7 @@ pub use chunk::{Chunk, ChunkId, Vector};
 pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Indexed, Pooling};
 pub use model::ModelFiles;
 pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
-pub use scores::{Fusion, Hit, Metric, Mode, Passage, Scores};
+pub use scores::{Candidate, Fusion, Hit, Metric, Mode, Passage, Scores};
 pub use secret::Secret;
 pub use shard::Shard;
 pub use source::{Chunker, SourceSpec};

@@ -132,6 +132,19 @@ impl Scores {
     }
 }
 
+/// A chunk that at least one retriever found, whether it got among the passages or not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// In the final order, from 1.
+    pub rank: u32,
+    pub id: ChunkId,
+    /// `document:first-last`; empty where its chunk was not read.
+    pub place: String,
+    /// See [`Chunk::title`]; empty where its chunk was not read.
+    pub title: String,
+    pub scores: Scores,
+}
+
 /// A chunk that was retrieved for a question, with its final rank (from 1) and all its scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Passage {

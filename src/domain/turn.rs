@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fusion, Mode, Passage};
+use super::{Candidate, Fusion, Mode, Passage};
 
 /// Numbers the questions of one run of the program, from 1. Results carry it, so that a late result of a cancelled
 /// turn is told from one of the current turn.
@@ -145,6 +145,10 @@ pub struct Turn {
     pub model: Option<String>,
     /// Best first; empty until retrieval is done.
     pub passages: Vec<Passage>,
+    /// Everything that the retrievers found, in the final order; the passages are its first ones.
+    pub candidates: Arc<[Candidate]>,
+    /// What the model was asked with; empty where none was.
+    pub prompt: Arc<[Message]>,
     /// The answer so far, in Markdown.
     pub answer: String,
     /// What a reasoning model thought before and while answering, so far.

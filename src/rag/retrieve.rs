@@ -4,7 +4,9 @@ use tokio::time::Instant;
 
 use super::{RagError, fuse};
 use crate::{
-    domain::{ChunkId, CollectionInfo, Hit, Metric, Mode, Passage, Scores, SearchSettings, StageTimings},
+    domain::{
+        Candidate, Chunk, ChunkId, CollectionInfo, Hit, Metric, Mode, Passage, Scores, SearchSettings, StageTimings,
+    },
     embed::{Embedder, Role},
     store::{StoreError, VectorStore},
 };
@@ -12,11 +14,16 @@ use crate::{
 /// The part of a collection that may lack vectors before hybrid search uses keywords alone.
 const MAX_WITHOUT_VECTORS: f64 = 0.1;
 
+/// Most candidates whose chunks are read, so that they can be named.
+const MOST_READ: usize = 100;
+
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Retrieval {
     /// The top-k, best first.
     pub passages: Vec<Passage>,
+    /// Everything that the retrievers found, in the final order.
+    pub candidates: Arc<[Candidate]>,
     /// The mode that was really used: hybrid falls back to keyword where there are no vectors or no model.
     pub mode: Mode,
     pub metric: Metric,
@@ -66,7 +73,7 @@ pub async fn retrieve(
 
     let before = Instant::now();
     let metric = collection.metric;
-    let mut ranking = match mode {
+    let ranking = match mode {
         Mode::Hybrid => fuse(&dense, &keyword, metric, settings.fusion),
         Mode::Dense => single(&dense, |hit, rank| Scores {
             dense: Some(hit.score),
@@ -80,18 +87,25 @@ pub async fn retrieve(
         }),
     };
     timings.fuse = Some(before.elapsed());
-    ranking.truncate(settings.k);
-
-    let ids: Vec<ChunkId> = ranking.iter().map(|(id, _)| *id).collect();
+    let read = ranking.len().min(MOST_READ.max(settings.k));
+    let ids: Vec<ChunkId> = ranking[..read].iter().map(|(id, _)| *id).collect();
     let mut chunks = store.get(name, &ids).await?.into_iter().peekable();
     // A document may have been replaced since the search: what is gone is left out, and ranks stay without a gap.
-    let found = ranking.into_iter().filter_map(|(id, scores)| {
-        let chunk = chunks.next_if(|chunk| chunk.id == id)?;
-        Some((chunk, scores))
-    });
-    let passages = found.zip(1..).map(|((chunk, scores), rank)| Passage { rank, chunk, scores }).collect();
+    let (mut passages, mut candidates) = (Vec::new(), Vec::<Candidate>::new());
+    for (at, (id, scores)) in ranking.into_iter().enumerate() {
+        let chunk = chunks.next_if(|chunk| chunk.id == id);
+        if chunk.is_none() && at < read {
+            continue;
+        }
+        let rank = candidates.len() as u32 + 1;
+        let place = chunk.as_ref().map(Chunk::place).unwrap_or_default();
+        let title = chunk.as_ref().map(|chunk| chunk.title().to_owned()).unwrap_or_default();
+        candidates.push(Candidate { rank, id, place, title, scores });
+        passages.extend(chunk.filter(|_| rank as usize <= settings.k).map(|chunk| Passage { rank, chunk, scores }));
+    }
     timings.retrieval = Some(start.elapsed());
-    Ok(Retrieval { passages, mode, metric, timings, notices })
+    let candidates = candidates.into();
+    Ok(Retrieval { passages, candidates, mode, metric, timings, notices })
 }
 
 fn single(hits: &[Hit], scores: impl Fn(&Hit, u32) -> Scores) -> Vec<(ChunkId, Scores)> {

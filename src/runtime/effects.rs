@@ -10,13 +10,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Setup, history};
+use super::{Setup, export, history};
 use crate::{
     app::{Effect, Event},
     chat::ChatModel,
     domain::{
-        Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot, SearchSettings,
-        SourceSpec, TurnId,
+        Candidate, Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot,
+        SearchSettings, SourceSpec, TurnId,
     },
     embed::Embedder,
     rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
@@ -94,6 +94,8 @@ pub struct Effects {
     model: Option<Watched>,
     /// Ends the reading of rows that is under way.
     browsing: CancellationToken,
+    /// Ends the search with other settings that is under way.
+    retrieving: CancellationToken,
 }
 
 /// What tasks need.
@@ -130,7 +132,14 @@ impl Effects {
             history_file: setup.history_file,
         });
         let browsing = CancellationToken::new();
-        let mut effects = Self { shared: Arc::clone(&shared), turn: None, job: None, model: None, browsing };
+        let mut effects = Self {
+            shared: Arc::clone(&shared),
+            turn: None,
+            job: None,
+            model: None,
+            browsing,
+            retrieving: CancellationToken::new(),
+        };
         let note = setup.chat_note;
         effects.spawn(async move |shared| {
             shared.send(Event::ChatModel { label, note }).await;
@@ -183,6 +192,23 @@ impl Effects {
                     cancel.cancel();
                 }
             }
+            Effect::Retrieve { request, collection, question, settings } => {
+                self.retrieving.cancel();
+                self.retrieving = self.shared.cancel.child_token();
+                self.answer(&self.retrieving, async move |shared| {
+                    let found = contained(shared.retrieve(&collection, &question, &settings)).await;
+                    Event::RetrievedAgain { request, result: found.map_err(|error| error.to_string()) }
+                });
+            }
+            Effect::Export { json } => self.answer(&self.shared.cancel, async move |shared| {
+                let folder = shared.history_file.with_file_name("exports");
+                let written = tokio::task::spawn_blocking(move || export::write(&folder, &json)).await;
+                Event::Notice(match written {
+                    Ok(Ok(file)) => format!("written to {}", file.display()),
+                    Ok(Err(error)) => format!("the turn could not be written: {error}"),
+                    Err(error) => format!("the turn could not be written: {error}"),
+                })
+            }),
             Effect::StartIngest { job, collection, sources, force } => {
                 let watched = Watched::new(&self.shared.cancel);
                 let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
@@ -333,7 +359,12 @@ impl Shared {
         waited.unwrap_or(Model::Pending)
     }
 
-    async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
+    /// What a search needs: the store, the model where it takes part, the collection, and what to tell about it.
+    async fn searched(
+        &self,
+        name: &str,
+        settings: &SearchSettings,
+    ) -> Result<(Arc<dyn VectorStore>, Option<Arc<dyn Embedder>>, CollectionInfo, Option<&'static str>), RagError> {
         let store = self.opened().await?.store;
         let model = if settings.mode.uses_dense() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
         let (embedder, note) = match model {
@@ -341,8 +372,23 @@ impl Shared {
             Model::Missing => (None, None),
             Model::Pending => (None, Some("the embedding model is still being prepared; ask again later for more")),
         };
-        let collection = store.collection(&name).await?.filter(|info| info.passages > 0);
-        let collection = collection.ok_or_else(|| RagError::Empty { collection: name.clone() })?;
+        let collection = store.collection(name).await?.filter(|info| info.passages > 0);
+        let collection = collection.ok_or_else(|| RagError::Empty { collection: name.to_owned() })?;
+        Ok((store, embedder, collection, note))
+    }
+
+    async fn retrieve(
+        &self,
+        collection: &str,
+        question: &str,
+        settings: &SearchSettings,
+    ) -> Result<Arc<[Candidate]>, RagError> {
+        let (store, embedder, collection, _) = self.searched(collection, settings).await?;
+        Ok(rag::retrieve(store.as_ref(), embedder.as_ref(), &collection, question, settings).await?.candidates)
+    }
+
+    async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
+        let (store, embedder, collection, note) = self.searched(&name, &settings).await?;
         let (sender, mut answer) = mpsc::channel(64);
         let asked = Ask {
             store: store.as_ref(),
@@ -357,8 +403,12 @@ impl Shared {
                     AskEvent::Retrieved(found) => {
                         let mut notices = found.notices;
                         notices.extend(note.map(str::to_owned));
-                        let (mode, passages, timings) = (found.mode, found.passages, found.timings);
-                        Event::Retrieved { turn, mode, passages, timings, notices }
+                        let (mode, passages, candidates, timings) =
+                            (found.mode, found.passages, found.candidates, found.timings);
+                        // The same template gives the same prompt that the model is sent.
+                        let prompt = self.chat.as_ref().map(|_| self.templates.messages(&passages, question));
+                        let prompt = prompt.unwrap_or_default().into();
+                        Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices }
                     }
                     AskEvent::Text(text) => Event::Delta { turn, text },
                     AskEvent::Reasoning(text) => Event::Reasoning { turn, text },

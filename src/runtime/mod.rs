@@ -5,6 +5,7 @@
 //! with nothing to do it does not wake at all.
 
 mod effects;
+mod export;
 mod frames;
 mod history;
 mod terminal;

@@ -1,5 +1,7 @@
 use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
-use crate::app::{Action, ChatScroll, CollectionAction, Focus, Scroll, State, Step, View};
+use crate::app::{
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, View,
+};
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
 #[derive(Debug)]
@@ -95,6 +97,9 @@ pub(super) struct Measured {
     pub collections: Extent,
     pub rows: Extent,
     pub row: Extent,
+    /// The table of candidates, counted in candidates, and whichever other pane of the evidence view has the keys.
+    pub candidates: Extent,
+    pub evidence: Extent,
     pub help: Extent,
 }
 
@@ -108,6 +113,12 @@ impl Measured {
             View::Chat => self.resolve_in_chat(state, by),
             View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
             View::Collections => self.resolve_in_collections(state, by),
+            View::Evidence if state.evidence.pane == EvidencePane::Candidates => {
+                let rows = state.evidence.rows(state.shown_turn()?);
+                let to = self.candidates.selected(state.evidence.index(&rows), by)?;
+                Some(Action::Evidence(EvidenceAction::Select(to)))
+            }
+            View::Evidence => Some(Action::Scroll(Scroll::Evidence(self.evidence.moved(by)))),
         }
     }
 

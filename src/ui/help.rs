@@ -41,11 +41,15 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
 fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
     let mut groups = Group::ALL.to_vec();
-    if state.view == View::Collections {
+    let here = match state.view {
+        View::Chat | View::Ingest => None,
+        View::Collections => Some(Group::Collections),
+        View::Evidence => Some(Group::Evidence),
+    };
+    groups.retain(|group| !matches!(group, Group::Collections | Group::Evidence) || Some(*group) == here);
+    if here.is_some() {
         // What the keys do here comes first, what they do in the chat last.
-        groups.sort_by_key(|group| (*group == Group::Asking, *group != Group::Collections));
-    } else {
-        groups.retain(|group| *group != Group::Collections);
+        groups.sort_by_key(|group| (*group == Group::Asking, Some(*group) != here));
     }
     for group in groups {
         if !rows.is_empty() {

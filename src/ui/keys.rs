@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{
 };
 
 use super::ViewCache;
-use crate::app::{Action, CollectionAction as Collection, Edit, Escape, Focus, State, Step, View};
+use crate::app::{Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, Focus, State, Step, View};
 
 /// A movement in a list or a text; how far it goes depends on what the last frame measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub enum Scope {
     Path,
     /// A line of the collections view is typed.
     Line,
+    /// The evidence view, or the chat that it belongs to.
+    Turn,
+    Evidence,
     /// A collection that holds nothing is about to be dropped.
     YesOrNo,
 }
@@ -89,6 +92,8 @@ impl Scope {
             Self::Browsing => matches!(step, Some(Step::Browse(_))),
             Self::Path => matches!(step, Some(Step::Create(creating)) if creating.source.is_none()),
             Self::Line => line,
+            Self::Turn => matches!(state.view, View::Chat | View::Evidence),
+            Self::Evidence => state.view == View::Evidence && !state.help,
             Self::YesOrNo => matches!(step, Some(Step::Drop(dropping)) if !dropping.must_type()),
         }
     }
@@ -99,17 +104,19 @@ pub enum Group {
     Asking,
     Reading,
     Collections,
+    Evidence,
     Everywhere,
 }
 
 impl Group {
-    pub const ALL: [Self; 4] = [Self::Asking, Self::Reading, Self::Collections, Self::Everywhere];
+    pub const ALL: [Self; 5] = [Self::Asking, Self::Reading, Self::Collections, Self::Evidence, Self::Everywhere];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Asking => "Asking",
             Self::Reading => "Reading",
             Self::Collections => "Collections",
+            Self::Evidence => "Evidence",
             Self::Everywhere => "Everywhere",
         }
     }
@@ -162,6 +169,14 @@ const fn collection(
     bind(keys, scope, Does::Act(Action::Collection(action)), (Group::Collections, shown, what, short))
 }
 
+const fn evidence(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    action: EvidenceAction,
+    (shown, what, short): (&'static str, &'static str, &'static str),
+) -> Binding {
+    bind(keys, Scope::Evidence, Does::Act(Action::Evidence(action)), (Group::Evidence, shown, what, short))
+}
+
 const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'static str, what: &'static str) -> Binding {
     let short = if matches!(by, Move::Up) { "scroll" } else { "" };
     bind(keys, Scope::Pane, Does::Move(by), (Group::Reading, shown, what, short))
@@ -176,6 +191,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Down)], Scope::Input, Does::Act(Action::Down), (Group::Asking, "", "", "")),
     bind(&[(NONE, PageUp)], Scope::Input, Does::Move(Move::PageUp), (Group::Asking, "PgUp, PgDn", "scroll the chat while writing", "")),
     bind(&[(NONE, PageDown)], Scope::Input, Does::Move(Move::PageDown), (Group::Asking, "", "", "")),
+    bind(&[(CTRL, Char('e'))], Scope::Turn, Does::Act(Action::SwitchView(View::Evidence)), (Group::Everywhere, "", "", "")),
     edit(&[(NONE, Left), (CTRL, Char('b'))], Edit::Left, "", ""),
     edit(&[(NONE, Right), (CTRL, Char('f'))], Edit::Right, "", ""),
     edit(&[(CTRL, Left), (ALT, Left), (ALT, Char('b'))], Edit::WordLeft, "Ctrl-←→", "word left or right"),
@@ -201,6 +217,17 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Char('n'))], Scope::YesOrNo, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
     bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; one step back", "")),
 
+    evidence(&[(NONE, Char('s'))], EvidenceAction::Sort, ("s", "order by the next column", "sort")),
+    evidence(&[(NONE, Tab)], EvidenceAction::NextPane, ("Tab, Shift-Tab", "candidates, passage, figures, prompt", "panes")),
+    evidence(&[(SHIFT, BackTab), (NONE, BackTab)], EvidenceAction::PreviousPane, ("", "", "")),
+    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::Evidence, Does::Act(Action::OlderTurn), (Group::Evidence, "←→, [, ]", "an earlier or later question", "turns")),
+    bind(&[(NONE, Char(']')), (NONE, Right)], Scope::Evidence, Does::Act(Action::NewerTurn), (Group::Evidence, "", "", "")),
+    evidence(&[(NONE, Char('+')), (NONE, Char('='))], EvidenceAction::MoreK, ("+, -", "search again for more or fewer passages", "k")),
+    evidence(&[(NONE, Char('-'))], EvidenceAction::LessK, ("", "", "")),
+    evidence(&[(NONE, Char('m'))], EvidenceAction::NextMode, ("m", "search again in the next mode", "mode")),
+    evidence(&[(NONE, Char('w'))], EvidenceAction::NextWeight, ("w", "search again, vectors weighing a tenth more", "weight")),
+    evidence(&[(NONE, Char('a'))], EvidenceAction::Answer, ("a", "ask again with these settings", "answer")),
+    evidence(&[(NONE, Char('x'))], EvidenceAction::Export, ("x", "write all of it into a JSON file", "export")),
     moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "↑↓, k, j", "scroll; another passage in the list"),
     moves(&[(NONE, Down), (NONE, Char('j'))], Move::Down, "", ""),
     moves(&[(NONE, PageUp)], Move::PageUp, "PgUp, PgDn, Space", "a page up or down"),
@@ -221,6 +248,7 @@ pub static BINDINGS: &[Binding] = &[
     collection(&[(NONE, Char('r'))], Scope::Browsing, Collection::Reload, ("r", "", "read again")),
     bind(&[(CTRL, Char('t')), (NONE, F(2))], Scope::Everywhere, Does::Act(Action::SwitchView(View::Ingest)), (Group::Everywhere, "Ctrl-T, F2", "ingest view and back to the chat", "ingest")),
     bind(&[(CTRL, Char('o')), (NONE, F(3))], Scope::Everywhere, Does::Act(Action::SwitchView(View::Collections)), (Group::Everywhere, "Ctrl-O, F3", "collections view and back to the chat", "collections")),
+    bind(&[(CTRL, Char('e')), (NONE, F(4))], Scope::Everywhere, Does::Act(Action::SwitchView(View::Evidence)), (Group::Everywhere, "Ctrl-E, F4", "all that is known of a turn, and back", "evidence")),
     bind(&[(NONE, F(1))], Scope::Everywhere, Does::Act(Action::Help), (Group::Everywhere, "", "", "")),
     bind(&[(CTRL, Char('l'))], Scope::Everywhere, Does::Act(Action::Redraw), (Group::Everywhere, "Ctrl-L", "draw the screen anew", "")),
     bind(&[(CTRL, Char('z'))], Scope::Everywhere, Does::Act(Action::Suspend), (Group::Everywhere, "Ctrl-Z", "to the shell; `fg` comes back", "")),
@@ -295,9 +323,11 @@ fn escape_word(escape: Escape) -> &'static str {
     match escape {
         Escape::CloseHelp => "close",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
-        Escape::LeaveIngest | Escape::LeaveCollections => "back",
+        Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",
         Escape::CancelStep => "cancel",
+        Escape::DropRerun => "to the turn's own",
+        Escape::BackToCandidates => "to the table",
         Escape::BackToRows => "to the rows",
         Escape::BackToList => "to the list",
         Escape::StopAnswer => "stop",

@@ -10,6 +10,7 @@
 mod cache;
 mod chat;
 mod collections;
+mod evidence;
 mod help;
 mod ingest;
 mod inline;
@@ -44,7 +45,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     }
     let input_rows = match state.view {
         View::Chat => input::rows(state, area),
-        View::Ingest | View::Collections => 0,
+        View::Ingest | View::Collections | View::Evidence => 0,
     };
     let screen = layout::screen(area, input_rows);
     status::draw_title(state, &theme, frame, screen.title);
@@ -66,6 +67,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         }
         View::Ingest => ingest::draw(state, cache, frame, screen.body),
         View::Collections => collections::draw(state, cache, frame, screen.body),
+        View::Evidence => evidence::draw(state, cache, frame, screen.body),
     }
     status::draw_notice(state, &theme, frame, screen.notice);
     if state.view == View::Chat {

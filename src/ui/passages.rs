@@ -18,7 +18,7 @@ use crate::{
 /// Columns of a full bar.
 const BAR: usize = 16;
 /// Characters per token of English text, where the server counts none.
-const CHARS_PER_TOKEN: f64 = 4.0;
+pub const CHARS_PER_TOKEN: f64 = 4.0;
 
 /// The shown passage's rows, wrapped once.
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &The
 }
 
 /// `.649`, `-.02`, `12.3`: three digits that matter.
-fn decimals(score: f32) -> String {
+pub fn decimals(score: f32) -> String {
     if score.abs() < 1.0 {
         format!("{score:.3}").replacen("0.", ".", 1)
     } else if score.abs() < 10.0 {
@@ -245,7 +245,7 @@ fn timings(turn: &Turn, units: bool) -> Vec<String> {
     parts
 }
 
-fn milliseconds(time: Duration, units: bool) -> String {
+pub fn milliseconds(time: Duration, units: bool) -> String {
     let ms = time.as_secs_f64() * 1e3;
     match (units, ms < 10.0) {
         (true, true) => format!("{ms:.1} ms"),

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     app::Edit,
     domain::{
-        Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Metric, Mode, Passage, ProgressSnapshot,
-        Scores,
+        Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Metric, Mode, Passage,
+        ProgressSnapshot, Scores,
     },
 };
 
@@ -74,9 +74,16 @@ pub(super) fn passage(rank: u32) -> Passage {
 }
 
 pub(super) fn retrieved(turn: u64, passages: u32) -> Event {
-    let passages = (1..=passages).map(passage).collect();
+    let passages: Vec<Passage> = (1..=passages).map(passage).collect();
     let (mode, timings) = (Mode::Hybrid, StageTimings::default());
-    Event::Retrieved { turn: TurnId(turn), mode, passages, timings, notices: Vec::new() }
+    let candidates = passages.iter().map(|passage| candidate(passage.rank)).collect();
+    let (prompt, notices) = Default::default();
+    Event::Retrieved { turn: TurnId(turn), mode, passages, candidates, prompt, timings, notices }
+}
+
+fn candidate(rank: u32) -> Candidate {
+    let Passage { chunk, scores, .. } = passage(rank);
+    Candidate { rank, id: chunk.id, place: chunk.place(), title: chunk.title().to_owned(), scores }
 }
 
 fn delta(turn: u64, text: &str) -> Event {

@@ -56,7 +56,7 @@ impl Effects {
     }
 
     /// Sends what the work comes to, unless it is cancelled before.
-    fn answer<F>(&self, cancel: &CancellationToken, work: impl FnOnce(Arc<Shared>) -> F)
+    pub(super) fn answer<F>(&self, cancel: &CancellationToken, work: impl FnOnce(Arc<Shared>) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {

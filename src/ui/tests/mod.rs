@@ -1,6 +1,7 @@
 //! Drives the application by events and looks at what is drawn.
 
 mod collections;
+mod evidence;
 mod keys;
 mod markdown;
 mod screens;
@@ -19,8 +20,8 @@ use super::{Theme, ViewCache, key, view};
 use crate::{
     app::{Action, Effect, Event, State},
     domain::{
-        Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Metric, Mode, Passage, Scores, SourceSpec, StageTimings,
-        TurnId, Usage,
+        Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Message, Metric, Mode, Passage, Role, Scores,
+        SourceSpec, StageTimings, TurnId, Usage,
     },
 };
 
@@ -177,7 +178,32 @@ pub fn timings() -> StageTimings {
 pub fn retrieved(turn: TurnId, notices: &[&str]) -> Event {
     let timings = StageTimings { first_token: None, generation: None, prompt: None, ..timings() };
     let notices = notices.iter().map(|&notice| notice.to_owned()).collect();
-    Event::Retrieved { turn, mode: Mode::Hybrid, passages: passages(), timings, notices }
+    let prompt = vec![Message { role: Role::User, content: "Use the passages to answer.".to_owned() }].into();
+    let (mode, passages, candidates) = (Mode::Hybrid, passages(), candidates());
+    Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices }
+}
+
+/// The passages, and more that did not get among them.
+pub fn candidates() -> std::sync::Arc<[Candidate]> {
+    let found = passages().into_iter().map(|Passage { rank, chunk, scores }| {
+        let (place, title) = (chunk.place(), chunk.title().to_owned());
+        Candidate { rank, id: chunk.id, place, title, scores }
+    });
+    let more = (4..=30).map(|rank| Candidate {
+        rank,
+        id: ChunkId::from_digest([rank as u8 + 100; 8]),
+        place: format!("guide/part{}.md:{}-{}", rank % 4, rank * 7, rank * 7 + 5),
+        title: format!("Section {rank}"),
+        scores: Scores {
+            metric: Metric::Ip,
+            dense: (rank % 5 > 0).then_some(0.5 - rank as f32 * 0.013),
+            dense_rank: (rank % 5 > 0).then_some(34 - rank),
+            keyword: (rank % 2 > 0).then_some(6.0 - rank as f32 * 0.1),
+            keyword_rank: (rank % 2 > 0).then_some(rank - 2),
+            fused: Some(0.3 - rank as f32 * 0.01),
+        },
+    });
+    found.chain(more).collect()
 }
 
 pub fn delta(turn: TurnId, text: &str) -> Event {

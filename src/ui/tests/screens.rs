@@ -267,17 +267,30 @@ fn nothing_hostile_reaches_a_cell() {
         passage.chunk.text.clone_from(&evil);
     }
     let id = passages[0].chunk.id;
+    let mut candidates = candidates().to_vec();
+    for candidate in &mut candidates {
+        (candidate.place, candidate.title) = (evil.clone(), evil.clone());
+    }
+    let prompt = vec![crate::domain::Message { role: crate::domain::Role::User, content: evil.clone() }];
     let before = Chunk { ordinal: 0, id: ChunkId::from_digest([99; 8]), ..passages[0].chunk.clone() };
     world.send(Event::Retrieved {
         turn,
         mode: Mode::Hybrid,
         passages,
+        candidates: candidates.into(),
+        prompt: prompt.into(),
         timings: timings(),
         notices: vec![evil.clone()],
     });
     world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks: vec![before] });
     world.send(Event::Reasoning { turn, text: evil.clone() });
     check(&mut world);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('e'));
+    for _ in 0..4 {
+        check(&mut world);
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+    }
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('e'));
     let markdown =
         format!("# {EVIL}\n\n- {EVIL}\n\n```\n{EVIL}\n```\n\n[{EVIL}](http://x/{EVIL})\n\n|{EVIL}|\n|-|\n|&#27;|\n");
     for piece in markdown.split_inclusive(|_| true) {
