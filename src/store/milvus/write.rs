@@ -43,13 +43,19 @@ impl MilvusStore {
             // Another machine may have begun anew with another model.
             check(collection, &own.fingerprint, &made_by)?;
         }
-        self.write_remotely(collection, &documents).await?;
-        // Only now: what is in the index and not in Milvus would be found and not be there.
-        match self.keywords.replace(collection, &documents).await {
-            Ok(()) => Ok(()),
-            // Taken out, it is fetched again before the next search.
-            Err(error) => self.keywords.remove(collection, &names).await.map_err(|_| error),
+        let gone = self.write_chunks(collection, &documents).await?;
+        let remotely = async {
+            self.calls.delete(collection, &gone).await?;
+            self.put_records(collection, documents.iter().map(|document| &document.record)).await
+        };
+        // Not before the chunks: what is in the index and not in Milvus would be found and not be there.
+        let (remotely, locally) = tokio::join!(remotely, self.keywords.replace(collection, &documents));
+        if remotely.is_err() || locally.is_err() {
+            // Taken out, they are fetched again before the next search.
+            let taken_out = self.keywords.remove(collection, &names).await;
+            return remotely.and(taken_out);
         }
+        Ok(())
     }
 
     /// How much a read of these documents' chunks has to wait for: what others wrote was there at the first read, what we
@@ -63,7 +69,8 @@ impl MilvusStore {
         }
     }
 
-    async fn write_remotely(&self, collection: &str, documents: &[Indexed]) -> Result<(), StoreError> {
+    /// Writes the chunks; gives the keys of those that they replace.
+    async fn write_chunks(&self, collection: &str, documents: &[Indexed]) -> Result<Vec<i64>, StoreError> {
         let seen = self.seen(collection);
         let names: Vec<&str> = documents.iter().map(|document| document.record.name.as_str()).collect();
         let consistency = self.consistency_for(collection, &names);
@@ -83,9 +90,7 @@ impl MilvusStore {
             self.calls.put(collection, schema::columns(rows.iter().copied())?, replace).await?;
         }
         let new: HashSet<i64> = rows.iter().map(|(chunk, _, _)| chunk.id.key()).collect();
-        let gone: Vec<i64> = old.difference(&new).copied().collect();
-        self.calls.delete(collection, &gone).await?;
-        self.put_records(collection, documents.iter().map(|document| &document.record)).await
+        Ok(old.difference(&new).copied().collect())
     }
 
     async fn put_records<'a>(
