@@ -123,6 +123,11 @@ fn errors_name_the_place_and_end_with_the_right_code() {
     let ran = home.run(&["search", "x"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("config.toml:2:1: unknown key `kk`"), "{ran:?}");
+    home.write("config.toml", "[keys]\nreindex = \"f9\"\nhelp = [\"ctrl-t\"]\n");
+    let ran = home.run(&["config", "show"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let conflict = "config.toml:3:1: keys.help: Ctrl-T would do two things at once: help, and ingest";
+    assert!(ran.err.contains(conflict), "{ran:?}");
     assert_eq!(home.run(&["config", "init"]).code, Some(1), "what is there is not overwritten");
     std::fs::remove_file(home.path().join("config.toml")).unwrap();
     assert_eq!(home.run(&["config", "init"]).code, Some(0));

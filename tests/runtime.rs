@@ -275,6 +275,7 @@ impl World {
             templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
             history_file: folder.path().join("history"),
             theme: Theme::new(false),
+            keymap: askdocs::ui::Keymap::default(),
         };
         let (keys, typed) = mpsc::unbounded_channel();
         let keys = Keys(keys);

@@ -19,6 +19,8 @@ pub struct Collections {
     /// Name of the selected one. While there is none of that name, the first counts as selected.
     pub selected: String,
     pub step: Step,
+    /// Name of the one to be asked once the list is there.
+    pub wanted: Option<String>,
     last_request: u64,
 }
 

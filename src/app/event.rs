@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Entry, EvidenceAction, RequestId, View};
+use super::{Entry, EvidenceAction, PaletteAction, RequestId, Setting, View};
 use crate::domain::{
     Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Message, Mode, Passage,
     ProgressSnapshot, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
@@ -141,7 +141,7 @@ pub enum Effect {
     Quit,
 }
 
-/// Everything a person can do: the vocabulary of keys and help.
+/// Everything a person can do, with what it is done to; [`Command`](super::Command) gives the names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Sends the question.
@@ -170,6 +170,10 @@ pub enum Action {
     Collection(CollectionAction),
     /// Does something in the evidence view.
     Evidence(EvidenceAction),
+    /// Does something in the list of commands.
+    Palette(PaletteAction),
+    /// Changes what questions are asked with.
+    Set(Setting),
     /// Indexes anew what has changed in the collection in use, or the selected one; where the embedding model could not be had, tries to get that first.
     Reindex,
     /// One step back: see [`Escape`](super::Escape).

@@ -2,19 +2,26 @@
 //!
 //! [`State::update`] takes an [`Event`] and returns the [`Effect`]s that the runtime has to carry out. Results of
 //! effects come back as events that carry ids, so that a late one of cancelled work is dropped. It does not know how
-//! anything looks: a key has become an [`Action`] and a scroll position a row before they get here.
+//! anything looks: a key has become an [`Action`] and a scroll position a row before they get here. What a person can do
+//! is the table of [`COMMANDS`]; keys, palette, help and slash commands are made from it.
 
 mod collections;
+mod command;
 mod editor;
 mod event;
 mod evidence;
 mod history;
+mod palette;
+mod place;
 mod state;
 mod update;
 
 pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
+pub use command::{COMMANDS, Command, Does, Move};
 pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
 pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
 pub use history::History;
+pub use palette::{Choice, Palette, PaletteAction, Setting};
+pub use place::{Place, Places};
 pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Step};
+use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Palette, Step};
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings, Turn,
 };
@@ -11,6 +11,8 @@ pub struct State {
     pub view: View,
     /// The help overlay is open.
     pub help: bool,
+    /// The commands to choose from, while they are open.
+    pub palette: Option<Palette>,
     pub focus: Focus,
     pub input: Editor,
     pub history: History,
@@ -144,6 +146,7 @@ pub enum Armed {
 /// What Escape does in a state: one step back, whatever that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
+    ClosePalette,
     CloseHelp,
     /// In the ingest view while an ingest runs: asks to press it again.
     ArmStopIngest,
@@ -223,6 +226,9 @@ impl State {
 
     /// What Escape would do now.
     pub fn escape(&self) -> Escape {
+        if self.palette.is_some() {
+            return Escape::ClosePalette;
+        }
         if self.help {
             return Escape::CloseHelp;
         }

@@ -1,12 +1,13 @@
 mod collections;
 mod evidence;
 mod ingest;
+mod palette;
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, Scroll, State, Step, Store,
-    View,
+    Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Places,
+    Scroll, State, Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
@@ -136,8 +137,13 @@ impl State {
         let armed = self.armed.take();
         match action {
             Action::Submit => return self.submit(),
-            Action::Insert(text) if self.view == View::Collections => self.write_line(|line| line.insert_line(&text)),
-            Action::Edit(edit) if self.view == View::Collections => self.write_line(|line| line.edit(edit)),
+            Action::Insert(text) if self.writes_line() => self.write_line(|line| {
+                line.insert_line(&text);
+            }),
+            Action::Edit(Edit::DeleteBack) if self.palette.as_ref().is_some_and(|p| p.slash && p.line.is_empty()) => {
+                self.palette = None;
+            }
+            Action::Edit(edit) if self.writes_line() => self.write_line(|line| line.edit(edit)),
             Action::Insert(text) => {
                 self.history.end_walk();
                 self.focus = Focus::Input;
@@ -201,7 +207,7 @@ impl State {
             },
             Action::SwitchView(view) => {
                 self.view = if self.view == view { View::Chat } else { view };
-                self.help = false;
+                (self.help, self.palette) = (false, None);
                 if self.view == View::Collections {
                     return self.enter_collections();
                 }
@@ -211,7 +217,10 @@ impl State {
             }
             Action::Collection(action) => return self.act_on_collections(action),
             Action::Evidence(action) => return self.act_on_evidence(action),
+            Action::Palette(action) => return self.act_on_palette(action),
+            Action::Set(setting) => return self.set(setting),
             Action::Help => {
+                self.palette = None;
                 self.help = !self.help;
                 self.help_scroll = 0;
             }
@@ -225,7 +234,7 @@ impl State {
                     return vec![Effect::Quit];
                 }
                 self.armed = Some(Armed::Quit);
-                if self.view == View::Collections && self.collections.line().is_some() {
+                if self.writes_line() {
                     self.write_line(|line| drop(line.take()));
                 } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
@@ -242,9 +251,37 @@ impl State {
         Vec::new()
     }
 
+    /// A line of text has the keys that is not the question.
+    fn writes_line(&self) -> bool {
+        Places::LINES.contains(self.place())
+    }
+
+    /// Changes the line that has the keys.
+    fn write_line(&mut self, write: impl FnOnce(&mut Editor)) {
+        match &mut self.palette {
+            Some(palette) => {
+                write(&mut palette.line);
+                palette.selected = 0;
+            }
+            None => self.write_collection_line(write),
+        }
+    }
+
     fn submit(&mut self) -> Vec<Effect> {
         if self.input.text().trim().is_empty() {
             return Vec::new();
+        }
+        match self.slashed(self.input.text().trim_end()) {
+            None => {}
+            Some(Err(why)) => {
+                self.notice = Some(why);
+                return Vec::new();
+            }
+            Some(Ok(action)) => {
+                let written = self.input.take();
+                self.history.push(&written);
+                return self.act(action);
+            }
         }
         let question = self.input.take().trim().to_owned();
         self.history.push(&question);
@@ -406,6 +443,7 @@ impl State {
         self.armed = None;
         self.notice = None;
         match step {
+            Escape::ClosePalette => self.palette = None,
             Escape::CloseHelp => self.help = false,
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {

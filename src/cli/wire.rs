@@ -13,11 +13,12 @@ use super::{
 use crate::{
     artifacts::{Artifacts, ModelSpec},
     chat::{ChatModel, OpenAiModel, OpenAiOptions},
-    config::{Config, Llm, Paths, Place, Store},
+    config::{Config, ConfigError, Llm, Paths, Place, Store},
     domain::{CollectionInfo, Mode, Progress, Secret, SourceSpec, Stage},
     embed::{Embedder, FastEmbedder},
     rag::{self, IngestJob, Templates},
     store::{StoreError, VectorStore, milvus::LiteProgram},
+    ui::{KeyError, Keymap},
 };
 
 /// Makes the concrete parts from the configuration, each when it is first needed.
@@ -213,8 +214,16 @@ impl Wiring {
 /// The configuration that holds, with the store that the command line or the environment names.
 pub fn configuration(args: &Args, paths: &Paths) -> anyhow::Result<Config> {
     let config = Config::load(paths, args.config.as_ref())?;
+    keymap(&config).map_err(|error| {
+        ConfigError::value(paths, args.config.as_ref(), &format!("keys.{}", error.command), &error.message)
+    })?;
     let store = engine::chosen(args, &config)?;
     Ok(Config { store, ..config })
+}
+
+/// The keys of the application: the usual ones, and what is configured otherwise.
+pub fn keymap(config: &Config) -> Result<Keymap, KeyError> {
+    Keymap::new(config.keys.iter().map(|(name, keys)| (name.as_str(), keys.as_slice())))
 }
 
 /// A Milvus Lite that is to be read from has a file.

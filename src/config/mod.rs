@@ -10,14 +10,17 @@ mod raw;
 mod show;
 mod store;
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 pub use paths::Paths;
 pub use provider::{Llm, Provider};
 use raw::RawConfig;
 pub use store::{Place, Store, Tls};
 
-use crate::domain::{Chunker, Fusion, Pooling, SearchSettings};
+use crate::{
+    domain::{Chunker, Fusion, Pooling, SearchSettings},
+    text::one_line,
+};
 
 /// The commented example file: complete, and equal to the defaults.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -35,6 +38,9 @@ pub struct Config {
     /// `None`: sentences of the passages are quoted instead.
     pub llm: Option<Llm>,
     pub prompt: PromptTemplates,
+    /// Keys of commands in place of the usual ones, by the command's name, as they are written. That there are such
+    /// commands and keys is not checked yet.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Which embedding model, and how to run it.
@@ -70,7 +76,7 @@ pub enum ConfigError {
     #[error("{path}:{line}:{column}: {message}")]
     Parse { path: String, line: usize, column: usize, message: String },
     #[error("{path}:{line}:{column}: {key}: {message}")]
-    Value { path: String, line: usize, column: usize, key: &'static str, message: String },
+    Value { path: String, line: usize, column: usize, key: String, message: String },
     #[error("no home folder was found; hint: set ASKDOCS_HOME to a folder of your choice")]
     NoHome,
 }
@@ -101,11 +107,23 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &str) -> Result<Self, ConfigError> {
-        RawConfig::parse(text, path)?.validate().map_err(|(key, message)| {
-            let (line, column) = raw::line_and_column(text, raw::offset(text, key));
-            let message = crate::text::one_line(&message);
-            ConfigError::Value { path: path.to_owned(), line, column, key, message }
-        })
+        RawConfig::parse(text, path)?.validate().map_err(|(key, message)| ConfigError::about(text, path, key, &message))
+    }
+}
+
+impl ConfigError {
+    /// An error about the value of a key such as `keys.reindex` in a configuration file that was read before.
+    pub fn value(paths: &Paths, explicit: Option<&PathBuf>, key: &str, message: &str) -> Self {
+        let file = explicit.unwrap_or(&paths.config_file);
+        // It could be read a moment ago; if not any more, the position is all that is lost.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        Self::about(&text, &file.display().to_string(), key, message)
+    }
+
+    fn about(text: &str, path: &str, key: &str, message: &str) -> Self {
+        let (line, column) = raw::line_and_column(text, raw::offset(text, key));
+        let (path, key, message) = (path.to_owned(), one_line(key), one_line(message));
+        Self::Value { path, line, column, key, message }
     }
 }
 
@@ -124,7 +142,7 @@ impl Default for PromptTemplates {
 impl RawConfig {
     /// Turns what was written into what holds; an error names the key.
     fn validate(self) -> Result<Config, (&'static str, String)> {
-        let Self { collection, store, search, embed, ingest, llm } = self;
+        let Self { collection, store, search, embed, ingest, llm, keys } = self;
         let defaults = SearchSettings::default();
         let fusion = match search.fusion.as_deref().unwrap_or("min-max") {
             "min-max" => Fusion::MinMax {
@@ -182,6 +200,7 @@ impl RawConfig {
             chunker,
             llm: Llm::from_raw(llm)?,
             prompt,
+            keys: keys.into_iter().map(|(name, keys)| (name, keys.list())).collect(),
         })
     }
 }

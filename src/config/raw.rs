@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -15,6 +15,15 @@ pub struct RawConfig {
     pub embed: RawEmbed,
     pub ingest: RawIngest,
     pub llm: RawLlm,
+    pub keys: BTreeMap<String, RawKeys>,
+}
+
+/// The keys of a command.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a key such as \"ctrl-p\", or a list of them")]
+pub enum RawKeys {
+    One(String),
+    Many(Vec<String>),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +82,15 @@ pub struct RawLlm {
     pub citations: Option<bool>,
     pub system_prompt: Option<String>,
     pub user_prompt: Option<String>,
+}
+
+impl RawKeys {
+    pub fn list(self) -> Vec<String> {
+        match self {
+            Self::One(key) => vec![key],
+            Self::Many(keys) => keys,
+        }
+    }
 }
 
 /// Every key of the file that is not in two tables, so that a test can hold the example against this list.

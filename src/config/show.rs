@@ -48,6 +48,16 @@ impl Config {
         key("citations", Value::Boolean(self.prompt.citations));
         key("system_prompt", text(&self.prompt.system));
         key("user_prompt", text(&self.prompt.user));
+        if !self.keys.is_empty() {
+            key("[keys]", none());
+        }
+        for (name, keys) in &self.keys {
+            // A name that is no command was refused before this is shown, but is it a bare key for certain?
+            key(
+                &toml::Value::String(name.clone()).to_string(),
+                Value::Array(keys.iter().map(|one| text(one)).collect()),
+            );
+        }
         out
     }
 }

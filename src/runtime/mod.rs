@@ -58,6 +58,7 @@ pub struct Setup {
     /// Where questions are kept for later runs.
     pub history_file: PathBuf,
     pub theme: ui::Theme,
+    pub keymap: ui::Keymap,
 }
 
 /// What the loop asks of the place it runs in.
@@ -90,7 +91,11 @@ where
     H: Host,
 {
     let (events, inbox) = mpsc::channel(EVENT_QUEUE);
-    let mut screen = Screen { terminal, cache: ui::ViewCache::new(setup.theme), frames: FrameLimiter::default() };
+    let mut screen = Screen {
+        terminal,
+        cache: ui::ViewCache::new(setup.theme, setup.keymap.clone()),
+        frames: FrameLimiter::default(),
+    };
     // The first frame before anything else is begun.
     screen.draw(&state)?;
     let mut effects = Effects::start(setup, events);

@@ -1,12 +1,14 @@
-use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
+use super::{chat::ChatRows, collections::RowText, keys::Keymap, passages::PassageRows, theme::Theme};
 use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, View,
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Move, PaletteAction, Scroll, State,
+    Step, View,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
 #[derive(Debug)]
 pub struct ViewCache {
     pub(super) theme: Theme,
+    pub(super) keymap: Keymap,
     pub(super) chat: ChatRows,
     pub(super) passage: PassageRows,
     pub(super) row: RowText,
@@ -14,9 +16,9 @@ pub struct ViewCache {
 }
 
 impl ViewCache {
-    pub fn new(theme: Theme) -> Self {
+    pub fn new(theme: Theme, keymap: Keymap) -> Self {
         let (chat, passage, row) = Default::default();
-        Self { theme, chat, passage, row, measured: Measured::default() }
+        Self { theme, keymap, chat, passage, row, measured: Measured::default() }
     }
 
     /// Bytes of answers given to the Markdown parser so far: what streaming cost.
@@ -101,11 +103,17 @@ pub(super) struct Measured {
     pub candidates: Extent,
     pub evidence: Extent,
     pub help: Extent,
+    /// The list of commands, counted in choices.
+    pub palette: Extent,
 }
 
 impl Measured {
     /// What a movement means for whatever has the keys.
     pub fn resolve(&self, state: &State, by: Move) -> Option<Action> {
+        if let Some(palette) = &state.palette {
+            let to = self.palette.selected(palette.selected, by)?;
+            return Some(Action::Palette(PaletteAction::Select(to)));
+        }
         if state.help {
             return Some(Action::Scroll(Scroll::Help(self.help.moved(by))));
         }

@@ -21,7 +21,7 @@ use crate::{
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     if let Step::Browse(browsing) = &state.collections.step {
-        rows::draw(browsing, state.help, cache, frame, area);
+        rows::draw(browsing, state.overlaid(), cache, frame, area);
         return;
     }
     draw_list(state, cache, frame, area);

@@ -31,7 +31,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         return;
     };
     for (shown, area) in places(state.evidence.pane, area) {
-        let focused = state.evidence.pane == shown && !state.help;
+        let focused = state.evidence.pane == shown && !state.overlaid();
         match shown {
             EvidencePane::Candidates => table::draw(state, turn, index, focused, cache, frame, area),
             EvidencePane::Passage | EvidencePane::Figures | EvidencePane::Prompt => {

@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::theme::Theme;
 use crate::{
-    app::{Editor, Focus, State},
+    app::{Editor, Places, State},
     text::width,
 };
 
@@ -30,7 +30,7 @@ pub fn editor_rows(editor: &Editor, area: Rect, most: usize) -> u16 {
 }
 
 pub fn draw(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let active = state.focus == Focus::Input && !state.help;
+    let active = Places::QUESTION.contains(state.place());
     draw_editor(&state.input, "ask a question about your documents", active, theme, frame, area);
 }
 

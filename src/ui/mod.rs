@@ -18,6 +18,7 @@ mod input;
 mod keys;
 mod layout;
 mod markdown;
+mod palette;
 mod pane;
 mod passages;
 mod status;
@@ -28,7 +29,7 @@ mod theme;
 mod tests;
 
 pub use cache::ViewCache;
-pub use keys::key;
+pub use keys::{KeyError, Keymap, key};
 pub use theme::Theme;
 
 use ratatui::{Frame, layout::Rect, text::Line};
@@ -73,9 +74,12 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     if state.view == View::Chat {
         input::draw(state, &theme, frame, screen.input);
     }
-    status::draw_footer(state, &theme, frame, screen.footer);
+    status::draw_footer(state, &cache.keymap, &theme, frame, screen.footer);
     if state.help {
         help::draw(state, cache, frame, screen.body);
+    }
+    if state.palette.is_some() {
+        palette::draw(state, cache, frame, screen.body);
     }
 }
 

@@ -9,7 +9,11 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{inline::row_width, keys, theme::Theme};
+use super::{
+    inline::row_width,
+    keys::{self, Keymap},
+    theme::Theme,
+};
 use crate::{
     app::{Answerer, Armed, Model, State, Store},
     domain::{ProgressSnapshot, Stage},
@@ -186,11 +190,11 @@ pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Re
     frame.render_widget(Line::styled(text, style), area);
 }
 
-pub fn draw_footer(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw_footer(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = vec![Span::raw(" ")];
-    for (name, word) in keys::footer(state) {
+    for (name, word) in keys::footer(state, keymap) {
         let separator = if spans.len() == 1 { "" } else { " · " };
-        let used = row_width(&spans) + width(separator) + width(name) + 1 + width(word);
+        let used = row_width(&spans) + width(separator) + width(&name) + 1 + width(word);
         if used > usize::from(area.width) {
             break;
         }

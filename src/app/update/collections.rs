@@ -48,7 +48,10 @@ impl State {
                 }
                 self.collections.entries = Some(entries);
                 self.take_counts();
-                let mut effects = self.ask_waiting();
+                let mut effects = match self.collections.wanted.take() {
+                    Some(name) => self.use_named(name),
+                    None => self.ask_waiting(),
+                };
                 effects.extend(self.read_rows());
                 effects
             }
@@ -129,6 +132,22 @@ impl State {
             }
             Some(Entry::Unreadable { .. }) | None => self.tell_unreadable(),
         }
+    }
+
+    /// Asks the collection of that name from now on, as soon as it is known whether there is one.
+    pub(super) fn use_named(&mut self, name: String) -> Vec<Effect> {
+        let Some(entries) = &self.collections.entries else {
+            self.collections.wanted = Some(name);
+            return self.list_collections();
+        };
+        if entries.iter().any(|entry| entry.name() == name) {
+            self.collections.selected = name;
+            return self.use_selected();
+        }
+        let names: Vec<String> = entries.iter().map(|entry| one_line(entry.name())).collect();
+        let there = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        self.notice = Some(format!("there is no collection {}; there is {there}", one_line(&name)));
+        Vec::new()
     }
 
     /// What was asked so far stays as it is.
@@ -338,8 +357,8 @@ impl State {
         vec![self.start_ingest(name, vec![source], false)]
     }
 
-    /// Changes the line that has the keys, if one has.
-    pub(super) fn write_line<T>(&mut self, write: impl FnOnce(&mut Editor) -> T) {
+    /// Changes the line of a step that has the keys, if one has.
+    pub(super) fn write_collection_line(&mut self, write: impl FnOnce(&mut Editor)) {
         match &mut self.collections.step {
             Step::Choose | Step::Browse(_) => {}
             Step::Drop(dropping) if dropping.under_way || !dropping.must_type() => {}

@@ -65,7 +65,7 @@ pub fn draw_drop(state: &State, dropping: &Dropping, theme: &Theme, frame: &mut 
         parts.push(text("dropping …", theme.dim));
     } else if dropping.must_type() {
         parts.push(text("Type its name and press Enter:", theme.strong));
-        parts.push(Part::Line(&dropping.typed, "", !state.help));
+        parts.push(Part::Line(&dropping.typed, "", !state.overlaid()));
     } else {
         parts.push(text("y drops it, n keeps it.", theme.strong));
     }
@@ -81,11 +81,11 @@ pub fn draw_create(state: &State, creating: &Creating, theme: &Theme, frame: &mu
     let at_name = creating.source.is_some();
     let mut parts = vec![
         text("Made from a folder; a file, an archive or a URL will do too.", theme.dim),
-        Part::Line(&creating.path, "path, Tab completes it", !at_name && !state.help),
+        Part::Line(&creating.path, "path, Tab completes it", !at_name && !state.overlaid()),
     ];
     if at_name {
         parts.push(text("Its name:", theme.dim));
-        parts.push(Part::Line(&creating.name, "name", !state.help));
+        parts.push(Part::Line(&creating.name, "name", !state.overlaid()));
         let known = state.collections.entries.iter().flatten().any(|entry| entry.name() == creating.name.text());
         if known {
             parts.push(text("! There is one of that name: this is added to it.", theme.warning));

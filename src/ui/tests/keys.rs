@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::{ChatScroll, Focus};
+use crate::app::{ChatScroll, Focus, View};
 
 #[test]
 fn characters_are_typed_where_they_are_typed_and_commands_elsewhere() {
@@ -44,4 +44,85 @@ fn what_is_read_holds_still_while_the_answer_grows() {
     world.key(KeyModifiers::SHIFT, KeyCode::Char('G'));
     assert_eq!((world.state.focus, world.state.chat_scroll), (Focus::Chat, ChatScroll::End));
     assert!(world.screen().contains("More of it.▌"));
+}
+
+fn write(world: &mut World, text: &str) {
+    for c in text.chars() {
+        world.key(KeyModifiers::NONE, KeyCode::Char(c));
+    }
+}
+
+#[test]
+fn the_palette_finds_commands_by_a_few_letters_and_takes_their_words() {
+    let mut world = World::ready(80, 24);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+    insta::assert_snapshot!("palette", world.screen());
+    write(&mut world, "mode");
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    insta::assert_snapshot!("palette_word", world.screen());
+    write(&mut world, "key");
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert_eq!(world.state.settings.mode, Mode::Keyword);
+    assert!(world.state.palette.is_none());
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+    write(&mut world, "qqqq");
+    insta::assert_snapshot!("palette_empty", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert!(world.screen().contains("there is no command like \"qqqq\""));
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    assert!(world.state.palette.is_none());
+    // What is selected is done, wherever the selection went.
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+    write(&mut world, "view");
+    world.screen();
+    world.key(KeyModifiers::NONE, KeyCode::Down);
+    let row = world.screen().lines().find(|line| line.contains('▸')).unwrap().to_owned();
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    let view = if row.contains("ingest") { View::Ingest } else { View::Collections };
+    assert_eq!(world.state.view, view, "{row}");
+}
+
+#[test]
+fn a_slash_names_a_command_and_a_question_may_begin_with_one() {
+    let mut world = World::ready(80, 24);
+    write(&mut world, "/k 7");
+    assert!(world.screen().contains("k 7"));
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert_eq!((world.state.settings.k, world.state.turns.len()), (7, 0));
+    for (written, told) in [
+        ("/k seven", "k is a number from 1 to 100, not \"seven\""),
+        ("/mode fast", "fast"),
+        ("/nothing", "there is no command like \"nothing\""),
+    ] {
+        write(&mut world, written);
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert!(world.screen().contains(told), "{written}: {}", world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+    }
+    // Taking the slash back closes it, and pasted text is a question's.
+    write(&mut world, "/");
+    world.key(KeyModifiers::NONE, KeyCode::Backspace);
+    assert!(world.state.palette.is_none());
+    world.input(Input::Paste("/usr/bin is what?".to_owned()));
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert_eq!(world.state.turns.last().unwrap().question, "/usr/bin is what?");
+}
+
+#[test]
+fn help_is_about_the_place_below_it_and_names_the_keys_that_are_bound() {
+    let mut world = World::ready(80, 24);
+    let wanted = ["f9".to_owned()];
+    world.cache = ViewCache::new(Theme::new(true), Keymap::new([("reindex", wanted.as_slice())]).unwrap());
+    for title in ["Writing a question", "In the conversation", "In the list of passages", "In a passage"] {
+        world.key(KeyModifiers::NONE, KeyCode::F(1));
+        assert!(world.screen().contains(title), "{}", world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+    }
+    world.key(KeyModifiers::NONE, KeyCode::F(9));
+    assert!(matches!(world.effects.last(), Some(Effect::StartIngest { .. })), "{:?}", world.effects.last());
+    world.key(KeyModifiers::NONE, KeyCode::F(1));
+    world.key(KeyModifiers::NONE, KeyCode::End);
+    let screen = world.screen();
+    assert!(!screen.contains("Ctrl-R"), "{screen}");
 }

@@ -16,7 +16,7 @@ use ratatui::{
     crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers},
 };
 
-use super::{Theme, ViewCache, key, view};
+use super::{Keymap, Theme, ViewCache, key, view};
 use crate::{
     app::{Action, Effect, Event, State},
     domain::{
@@ -38,7 +38,7 @@ impl World {
     pub fn new(columns: u16, rows: u16) -> Self {
         Self {
             state: State::default(),
-            cache: ViewCache::new(Theme::new(true)),
+            cache: ViewCache::new(Theme::new(true), Keymap::default()),
             effects: Vec::new(),
             terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
         }

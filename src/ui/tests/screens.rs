@@ -221,7 +221,7 @@ fn ingest() {
 #[test]
 fn without_colours_nothing_has_one() {
     let mut world = World::ready(120, 30);
-    world.cache = ViewCache::new(Theme::new(false));
+    world.cache = ViewCache::new(Theme::new(false), Keymap::default());
     let turn = world.ask(QUESTION);
     world.send(retrieved(turn, &["a note"]));
     world.send(delta(turn, "# h\n\n`code` [1] [9] [l](m)"));

@@ -1,0 +1,222 @@
+use super::{
+    Action, CollectionAction as Collection, Edit, EvidenceAction as Evidence, PaletteAction, Place, Places, Setting,
+    View,
+};
+use crate::domain::Mode;
+
+/// Something that a person can do, under a name that never changes: what keys are bound to in the configuration, what
+/// the palette lists, what stands behind a slash in the question.
+#[derive(Debug)]
+pub struct Command {
+    pub name: &'static str,
+    /// What it does, in the help and in the palette. Empty where another command says it already.
+    pub what: &'static str,
+    /// One word for the footer; empty where it has no place there.
+    pub short: &'static str,
+    pub places: Places,
+    pub does: Does,
+}
+
+#[derive(Clone, Debug)]
+pub enum Does {
+    Act(Action),
+    /// How far it goes depends on what the last frame measured.
+    Move(Move),
+    /// It needs a word more. Makes an action of it, or says why that can't be.
+    Take {
+        argument: &'static str,
+        parse: fn(&str) -> Result<Action, String>,
+    },
+}
+
+/// A movement in a list or a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+}
+
+impl Command {
+    /// The command of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name == name)
+    }
+
+    /// It does something that can be chosen from a list, and not only a step in a text or a list.
+    pub fn is_listed(&self) -> bool {
+        match &self.does {
+            Does::Act(Action::Edit(_) | Action::Escape | Action::Palette(_) | Action::Up | Action::Down)
+            | Does::Move(_) => false,
+            Does::Act(_) | Does::Take { .. } => !self.what.is_empty(),
+        }
+    }
+}
+
+const fn command(name: &'static str, places: Places, does: Does, what: &'static str, short: &'static str) -> Command {
+    Command { name, what, short, places, does }
+}
+
+const fn act(name: &'static str, places: Places, action: Action, what: &'static str, short: &'static str) -> Command {
+    command(name, places, Does::Act(action), what, short)
+}
+
+const fn edit(name: &'static str, edit: Edit, what: &'static str) -> Command {
+    let places = match edit {
+        Edit::Newline => Places::QUESTION,
+        // Where nothing is written there is nothing to delete: its key is free for leaving.
+        Edit::DeleteForward => Places::TYPING.but(Places::of(&[Place::EmptyQuestion])),
+        _ => Places::TYPING,
+    };
+    command(name, places, Does::Act(Action::Edit(edit)), what, "")
+}
+
+const fn moves(name: &'static str, by: Move, what: &'static str, short: &'static str) -> Command {
+    // The question is written while the chat is paged through, but a line up in it is its own.
+    let places = Places::READING.and(Places::of(&[Place::Palette]));
+    let pages = if matches!(by, Move::PageUp | Move::PageDown) { places.and(Places::QUESTION) } else { places };
+    let ends = if matches!(by, Move::Top | Move::Bottom) { pages.but(Places::TYPING) } else { pages };
+    command(name, ends, Does::Move(by), what, short)
+}
+
+const fn collection(
+    name: &'static str,
+    places: &[Place],
+    action: Collection,
+    what: &'static str,
+    short: &'static str,
+) -> Command {
+    command(name, Places::of(places), Does::Act(Action::Collection(action)), what, short)
+}
+
+const fn evidence(name: &'static str, action: Evidence, what: &'static str, short: &'static str) -> Command {
+    command(name, Places::EVIDENCE, Does::Act(Action::Evidence(action)), what, short)
+}
+
+const fn take(
+    name: &'static str,
+    argument: &'static str,
+    parse: fn(&str) -> Result<Action, String>,
+    what: &'static str,
+) -> Command {
+    command(name, Places::ALL, Does::Take { argument, parse }, what, "")
+}
+
+const LIST: &[Place] = &[Place::Collections];
+
+/// All of them, the most important of each place first.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    act("ask", Places::QUESTION, Action::Submit, "ask; stops a running answer first", "ask"),
+    edit("new-line", Edit::Newline, "new line"),
+    act("line-up", Places::QUESTION, Action::Up, "line up; from the first one to earlier questions", ""),
+    act("line-down", Places::QUESTION, Action::Down, "line down; from the last one back to the draft", ""),
+    edit("left", Edit::Left, ""),
+    edit("right", Edit::Right, ""),
+    edit("word-left", Edit::WordLeft, "a word to the left"),
+    edit("word-right", Edit::WordRight, "a word to the right"),
+    edit("line-start", Edit::LineStart, "start of the line"),
+    edit("line-end", Edit::LineEnd, "end of the line"),
+    edit("delete-word", Edit::DeleteWordBack, "delete the word before"),
+    edit("delete-to-start", Edit::DeleteToLineStart, "delete to the line's start"),
+    edit("delete-to-end", Edit::DeleteToLineEnd, "delete to the line's end"),
+    edit("delete-back", Edit::DeleteBack, ""),
+    edit("delete-forward", Edit::DeleteForward, ""),
+    act("leave", Places::of(&[Place::EmptyQuestion]), Action::Quit, "quit, while the question is empty", ""),
+    act("slash", Places::of(&[Place::EmptyQuestion]), Action::Palette(PaletteAction::Open { slash: true }), "a command by its name", ""),
+
+    act("run", Places::of(&[Place::Palette]), Action::Palette(PaletteAction::Run), "do it", "run"),
+    act("complete", Places::of(&[Place::Palette]), Action::Palette(PaletteAction::Complete), "write its name out", "complete"),
+
+    collection("use", LIST, Collection::Use, "ask the selected one from now on", "use"),
+    collection("browse", LIST, Collection::Browse, "look at its rows", "rows"),
+    collection("read-row", &[Place::Rows], Collection::SwitchPane, "read the selected row", "text"),
+    collection("leave-row", &[Place::RowText], Collection::SwitchPane, "back to the rows", "rows"),
+    act("leave-rows", Places::of(&[Place::Rows]), Action::Escape, "back to the list", ""),
+    collection("confirm", &[Place::NewPath, Place::NewName, Place::DropName], Collection::Confirm, "go on with what is asked for", ""),
+    collection("complete-path", &[Place::NewPath], Collection::CompletePath, "complete the path", "complete"),
+    collection("yes", &[Place::DropYes], Collection::Confirm, "drop it", "drop"),
+    act("no", Places::of(&[Place::DropYes]), Action::Escape, "leave it as it is", ""),
+    act("escape", Places::ALL, Action::Escape, "one step back: close, stop, leave", ""),
+
+    evidence("sort", Evidence::Sort, "order by the next column", "sort"),
+    evidence("next-evidence", Evidence::NextPane, "next pane: candidates, passage, figures, prompt", "panes"),
+    evidence("previous-evidence", Evidence::PreviousPane, "previous pane", ""),
+    evidence("more-passages", Evidence::MoreK, "search again for one passage more", "k"),
+    evidence("fewer-passages", Evidence::LessK, "search again for one passage less", "k"),
+    evidence("next-mode", Evidence::NextMode, "search again in the next mode", "mode"),
+    evidence("next-weight", Evidence::NextWeight, "search again, vectors weighing a tenth more", "weight"),
+    evidence("answer-again", Evidence::Answer, "ask again with these settings", "answer"),
+    act("export", Places::EVIDENCE.and(Places::CHAT), Action::Evidence(Evidence::Export), "write all that is known of the turn into a JSON file", ""),
+
+    moves("up", Move::Up, "up", "scroll"),
+    moves("down", Move::Down, "down", "scroll"),
+    moves("page-up", Move::PageUp, "a page up", ""),
+    moves("page-down", Move::PageDown, "a page down", ""),
+    moves("top", Move::Top, "to the first", ""),
+    moves("bottom", Move::Bottom, "to the last", ""),
+    act("older-turn", Places::PANES.and(Places::EVIDENCE), Action::OlderTurn, "an earlier question's passages", "turns"),
+    act("newer-turn", Places::PANES.and(Places::EVIDENCE), Action::NewerTurn, "a later question's passages", "turns"),
+
+    collection("new-collection", &[Place::Collections, Place::NoCollections], Collection::Create, "make a collection from a folder", "new"),
+    collection("drop", LIST, Collection::Drop, "drop it, after asking", "drop"),
+    collection("reindex-all", LIST, Collection::ReindexAll, "index all of it anew, not only what changed", ""),
+    act("next-pane", Places::CHAT, Action::FocusNext, "next pane", "panes"),
+    act("previous-pane", Places::CHAT, Action::FocusPrevious, "previous pane", ""),
+    act("help", Places::ALL, Action::Help, "these keys", "keys"),
+    act("commands", Places::ALL, Action::Palette(PaletteAction::Open { slash: false }), "all commands, found by a few letters", "commands"),
+    act("reindex", Places::ALL.but(Places::ASKED), Action::Reindex, "index what changed; get a missing model", "re-index"),
+    collection("reload", &[Place::Collections, Place::NoCollections, Place::Rows, Place::RowText], Collection::Reload, "read again what is shown", "read again"),
+    act("ingest", Places::ALL, Action::SwitchView(View::Ingest), "ingest view, and back to the chat", "ingest"),
+    act("collections", Places::ALL, Action::SwitchView(View::Collections), "collections view, and back to the chat", "collections"),
+    act("evidence", Places::ALL, Action::SwitchView(View::Evidence), "all that is known of a turn, and back to the chat", "evidence"),
+    take("k", "NUMBER", k, "how many passages a question gets"),
+    take("mode", "MODE", mode, "how questions are searched: hybrid, dense or keyword"),
+    take("weight", "0 TO 1", weight, "how much vectors weigh beside keywords"),
+    take("collection", "NAME", named_collection, "ask another collection from now on"),
+    act("redraw", Places::ALL, Action::Redraw, "draw the screen anew", ""),
+    act("suspend", Places::ALL, Action::Suspend, "to the shell; `fg` comes back", ""),
+    act("interrupt", Places::ALL, Action::Interrupt, "clear the line or stop the answer; twice quits", ""),
+    act("quit", Places::ALL, Action::Quit, "quit", ""),
+];
+
+fn k(word: &str) -> Result<Action, String> {
+    match word.parse() {
+        Ok(k) if (1..=100).contains(&k) => Ok(Action::Set(Setting::K(k))),
+        Ok(_) | Err(_) => Err(format!("k is a number from 1 to 100, not {word:?}")),
+    }
+}
+
+fn mode(word: &str) -> Result<Action, String> {
+    word.parse::<Mode>().map(|mode| Action::Set(Setting::Mode(mode)))
+}
+
+fn weight(word: &str) -> Result<Action, String> {
+    match word.parse() {
+        Ok(weight) if (0.0..=1.0).contains(&weight) => Ok(Action::Set(Setting::DenseWeight(weight))),
+        Ok(_) | Err(_) => Err(format!("the weight is a number from 0 to 1, not {word:?}")),
+    }
+}
+
+fn named_collection(word: &str) -> Result<Action, String> {
+    Ok(Action::Set(Setting::Collection(word.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_word_and_names_one_command() {
+        let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
+        assert_eq!(names.len(), COMMANDS.len());
+        for name in names {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+        }
+    }
+}
