@@ -15,6 +15,9 @@ mod update;
 pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
 pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
-pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
+pub use evidence::{
+    BestSentence, CandidateRow, Comparison, Evidence, EvidenceAction, EvidencePane, Found, Map, Rerun, SortBy, Toward,
+    searchable,
+};
 pub use history::History;
 pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};

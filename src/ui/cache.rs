@@ -1,6 +1,7 @@
-use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
+use super::{chat::ChatRows, collections::RowText, evidence::Wrapped, keys::Move, passages::PassageRows, theme::Theme};
 use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, View,
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, Toward, View,
+    searchable,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
@@ -10,13 +11,14 @@ pub struct ViewCache {
     pub(super) chat: ChatRows,
     pub(super) passage: PassageRows,
     pub(super) row: RowText,
+    pub(super) evidence: Wrapped,
     pub(super) measured: Measured,
 }
 
 impl ViewCache {
     pub fn new(theme: Theme) -> Self {
-        let (chat, passage, row) = Default::default();
-        Self { theme, chat, passage, row, measured: Measured::default() }
+        let (chat, passage, row, evidence) = Default::default();
+        Self { theme, chat, passage, row, evidence, measured: Measured::default() }
     }
 
     /// Bytes of answers given to the Markdown parser so far: what streaming cost.
@@ -113,13 +115,27 @@ impl Measured {
             View::Chat => self.resolve_in_chat(state, by),
             View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
             View::Collections => self.resolve_in_collections(state, by),
-            View::Evidence if state.evidence.pane == EvidencePane::Candidates => {
-                let rows = state.evidence.rows(state.shown_turn()?);
-                let to = self.candidates.selected(state.evidence.index(&rows), by)?;
-                Some(Action::Evidence(EvidenceAction::Select(to)))
-            }
-            View::Evidence => Some(Action::Scroll(Scroll::Evidence(self.evidence.moved(by)))),
+            View::Evidence => self.resolve_in_evidence(state, by),
         }
+    }
+
+    fn resolve_in_evidence(&self, state: &State, by: Move) -> Option<Action> {
+        let toward = |toward| Some(Action::Evidence(EvidenceAction::SelectToward(toward)));
+        let at = match (state.evidence.pane, by, &state.evidence.choosing) {
+            (_, _, Some(chosen)) => {
+                let known = searchable(state.collections.entries.as_deref());
+                known.iter().position(|info| info.name == *chosen).unwrap_or(0)
+            }
+            (EvidencePane::Map, Move::Up, None) => return toward(Toward::Up),
+            (EvidencePane::Map, Move::Down, None) => return toward(Toward::Down),
+            (EvidencePane::Map | EvidencePane::Candidates, _, None) => {
+                state.evidence.index(&state.evidence.rows(state.shown_turn()?))
+            }
+            (EvidencePane::Passage | EvidencePane::Figures | EvidencePane::Prompt, _, None) => {
+                return Some(Action::Scroll(Scroll::Evidence(self.evidence.moved(by))));
+            }
+        };
+        Some(Action::Evidence(EvidenceAction::Select(self.candidates.selected(at, by)?)))
     }
 
     fn resolve_in_collections(&self, state: &State, by: Move) -> Option<Action> {

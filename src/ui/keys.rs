@@ -9,7 +9,10 @@ use ratatui::crossterm::event::{
 };
 
 use super::ViewCache;
-use crate::app::{Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, Focus, State, Step, View};
+use crate::app::{
+    Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, EvidencePane, Focus, State, Step, Toward,
+    View,
+};
 
 /// A movement in a list or a text; how far it goes depends on what the last frame measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,10 @@ pub enum Scope {
     /// The evidence view, or the chat that it belongs to.
     Turn,
     Evidence,
+    /// The map of the evidence view has them.
+    Map,
+    /// A collection to search again in is chosen.
+    Choosing,
     /// A collection that holds nothing is about to be dropped.
     YesOrNo,
 }
@@ -75,6 +82,8 @@ impl Scope {
         let input = chat && state.focus == Focus::Input;
         let step = (state.view == View::Collections && !state.help).then_some(&state.collections.step);
         let line = step.is_some() && state.collections.line().is_some();
+        let evidence = state.view == View::Evidence && !state.help;
+        let choosing = state.evidence.choosing.is_some();
         match self {
             Self::Everywhere => true,
             Self::Typing => input || line,
@@ -93,7 +102,9 @@ impl Scope {
             Self::Path => matches!(step, Some(Step::Create(creating)) if creating.source.is_none()),
             Self::Line => line,
             Self::Turn => matches!(state.view, View::Chat | View::Evidence),
-            Self::Evidence => state.view == View::Evidence && !state.help,
+            Self::Evidence => evidence && !choosing,
+            Self::Map => evidence && !choosing && state.evidence.pane == EvidencePane::Map,
+            Self::Choosing => evidence && choosing,
             Self::YesOrNo => matches!(step, Some(Step::Drop(dropping)) if !dropping.must_type()),
         }
     }
@@ -217,8 +228,11 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, Char('n'))], Scope::YesOrNo, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
     bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; one step back", "")),
 
+    bind(&[(NONE, Enter)], Scope::Choosing, Does::Act(Action::Evidence(EvidenceAction::UseCollection)), (Group::Evidence, "Enter", "", "search")),
+    bind(&[(NONE, Left), (NONE, Char('h'))], Scope::Map, Does::Act(Action::Evidence(EvidenceAction::SelectToward(Toward::Left))), (Group::Evidence, "←→↑↓, hjkl", "on the map: the nearest candidate there", "nearest")),
+    bind(&[(NONE, Right), (NONE, Char('l'))], Scope::Map, Does::Act(Action::Evidence(EvidenceAction::SelectToward(Toward::Right))), (Group::Evidence, "", "", "")),
     evidence(&[(NONE, Char('s'))], EvidenceAction::Sort, ("s", "order by the next column", "sort")),
-    evidence(&[(NONE, Tab)], EvidenceAction::NextPane, ("Tab, Shift-Tab", "candidates, passage, figures, prompt", "panes")),
+    evidence(&[(NONE, Tab)], EvidenceAction::NextPane, ("Tab, Shift-Tab", "candidates, passage, map, figures, prompt", "panes")),
     evidence(&[(SHIFT, BackTab), (NONE, BackTab)], EvidenceAction::PreviousPane, ("", "", "")),
     bind(&[(NONE, Char('[')), (NONE, Left)], Scope::Evidence, Does::Act(Action::OlderTurn), (Group::Evidence, "←→, [, ]", "an earlier or later question", "turns")),
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::Evidence, Does::Act(Action::NewerTurn), (Group::Evidence, "", "", "")),
@@ -226,6 +240,7 @@ pub static BINDINGS: &[Binding] = &[
     evidence(&[(NONE, Char('-'))], EvidenceAction::LessK, ("", "", "")),
     evidence(&[(NONE, Char('m'))], EvidenceAction::NextMode, ("m", "search again in the next mode", "mode")),
     evidence(&[(NONE, Char('w'))], EvidenceAction::NextWeight, ("w", "search again, vectors weighing a tenth more", "weight")),
+    evidence(&[(NONE, Char('c'))], EvidenceAction::ChooseCollection, ("c", "search again in another collection", "collection")),
     evidence(&[(NONE, Char('a'))], EvidenceAction::Answer, ("a", "ask again with these settings", "answer")),
     evidence(&[(NONE, Char('x'))], EvidenceAction::Export, ("x", "write all of it into a JSON file", "export")),
     moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "↑↓, k, j", "scroll; another passage in the list"),
@@ -327,6 +342,7 @@ fn escape_word(escape: Escape) -> &'static str {
         Escape::BackToPath => "to the path",
         Escape::CancelStep => "cancel",
         Escape::DropRerun => "to the turn's own",
+        Escape::CancelChoice => "cancel",
         Escape::BackToCandidates => "to the table",
         Escape::BackToRows => "to the rows",
         Escape::BackToList => "to the list",
