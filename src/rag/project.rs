@@ -59,7 +59,7 @@ async fn embed(embedder: &Arc<dyn Embedder>, role: Role, texts: Vec<String>) -> 
 /// times the roots of their eigenvalues, are the places (classical scaling; Gower, Biometrika 1966). They are found by
 /// power iteration from a fixed start, and each axis points to where its farthest place lies, so that the same vectors
 /// give the same map.
-fn principal_components(vectors: &[Vector]) -> (Vec<[f32; 2]>, [f32; 2]) {
+pub(super) fn principal_components(vectors: &[Vector]) -> (Vec<[f32; 2]>, [f32; 2]) {
     let gram = centred_gram(vectors);
     let total: f64 = gram.iter().enumerate().map(|(i, row)| row[i]).sum();
     if total <= f64::from(f32::EPSILON) * vectors.len() as f64 {

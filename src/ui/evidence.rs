@@ -150,7 +150,8 @@ fn places(focus: EvidencePane, has_map: bool, area: Rect) -> Vec<(EvidencePane, 
         return vec![(focus, area)];
     }
     let text = if focus == Prompt { Prompt } else { Passage };
-    let shares = if focus == Map { [2, 3] } else { [1, 1] };
+    let reading = focus == Map || focus != Candidates && area.width < layout::WIDE;
+    let shares = if reading { [2, 3] } else { [1, 1] };
     let [top, bottom] = Layout::vertical(shares.map(Constraint::Fill)).areas(area);
     let below = match focus {
         _ if area.width >= VERY_WIDE && (has_map || focus == Map) => vec![text, Map, Figures],

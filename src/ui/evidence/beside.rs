@@ -25,39 +25,39 @@ const KEYWORD: usize = 6;
 /// One half of the table, the same for both.
 pub struct Columns {
     place: usize,
-    /// There is room for the keyword score.
+    /// There is room for the scores.
+    dense: bool,
     keyword: bool,
 }
 
 impl Columns {
     pub fn new(columns: usize) -> Self {
         let half = columns.saturating_sub(3) / 2;
-        let keyword = half >= 32;
-        let scores = DENSE + if keyword { KEYWORD } else { 0 };
-        Self { place: half.saturating_sub(RANK + scores).max(4), keyword }
+        let (dense, keyword) = (half >= 24, half >= 32);
+        let columns = Self { place: 0, dense, keyword };
+        Self { place: half.saturating_sub(RANK + columns.scores()).max(4), ..columns }
     }
 
-    pub fn header(
-        &self,
-        turn: &Turn,
-        rows: &[CandidateRow<'_>],
-        collection: &str,
-        sort: SortBy,
-        theme: &Theme,
-    ) -> Line<'static> {
+    fn scores(&self) -> usize {
+        let parts = [(self.dense, DENSE), (self.keyword, KEYWORD)];
+        parts.iter().filter(|(shown, _)| *shown).map(|(_, columns)| columns).sum()
+    }
+
+    pub fn header(&self, turn: &Turn, rows: &[CandidateRow<'_>], collection: &str, sort: SortBy) -> String {
         let half = |name: &str, one: Option<&Candidate>| {
             let metric = one.map_or("", |candidate| candidate.scores.metric.name());
             let place = marked(sort == SortBy::Place, &one_line(name));
             let mut text = format!("{:<RANK$}{}", marked(sort == SortBy::Rank, "  #"), padded(&place, self.place));
-            text.push_str(&padded(&format!("  {}", marked(sort == SortBy::Dense, metric)), DENSE));
+            if self.dense {
+                text.push_str(&padded(&format!("  {}", marked(sort == SortBy::Dense, metric)), DENSE));
+            }
             if self.keyword {
                 text.push_str(&padded(&marked(sort == SortBy::Keyword, "bm25"), KEYWORD));
             }
             text
         };
         let new = rows.iter().find(|row| !row.gone).map(|row| row.candidate);
-        let text = format!("{} │ {}", half(collection, new), half(&turn.collection, turn.candidates.first()));
-        Line::styled(text, theme.strong)
+        format!("{} │ {}", half(collection, new), half(&turn.collection, turn.candidates.first()))
     }
 
     /// What was found at the left, what the turn had at the right.
@@ -72,14 +72,15 @@ impl Columns {
     }
 
     fn half(&self, candidate: Option<&Candidate>, selected: bool, k: usize) -> String {
-        let whole = RANK + self.place + DENSE + if self.keyword { KEYWORD } else { 0 };
-        let Some(candidate) = candidate else { return " ".repeat(whole) };
+        let Some(candidate) = candidate else { return " ".repeat(RANK + self.place + self.scores()) };
         let mark = if selected { "▸" } else { " " };
         let dot = if candidate.rank as usize <= k { "•" } else { " " };
         let score = |score: Option<String>| score.unwrap_or_else(|| "–".to_owned());
         let scores = &candidate.scores;
         let mut text = format!("{mark}{dot}{:<3}{}", candidate.rank, padded(&named(candidate), self.place));
-        text.push_str(&padded(&format!("  {}", score(scores.dense.map(decimals))), DENSE));
+        if self.dense {
+            text.push_str(&padded(&format!("  {}", score(scores.dense.map(decimals))), DENSE));
+        }
         if self.keyword {
             text.push_str(&padded(&score(scores.keyword.map(|score| format!("{score:.1}"))), KEYWORD));
         }

@@ -53,6 +53,7 @@ pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mu
     let selected = rows.get(state.evidence.index(&rows));
     let is_top = |row: &CandidateRow<'_>| !row.gone && row.candidate.rank as usize <= k;
     let plane = Plane::new(projection, inner);
+    let question = plane.cell(projection.question);
     let dots = placed.iter().filter(|(row, _)| !is_top(row));
     let dots: Vec<(f64, f64)> = dots.map(|(_, point)| (f64::from(point[0]), f64::from(point[1]))).collect();
     let colour = theme.bar.fg.unwrap_or_default();
@@ -66,13 +67,13 @@ pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mu
     let mut tops: Vec<_> = placed.iter().filter(|(row, _)| is_top(row)).collect();
     tops.sort_by_key(|(row, _)| std::cmp::Reverse(row.candidate.rank));
     for (row, point) in tops {
-        plane.write(frame, *point, &row.candidate.rank.to_string(), theme.strong);
+        plane.write(frame, *point, Some(question), &row.candidate.rank.to_string(), theme.strong);
     }
     let chosen = selected.and_then(|row| placed.iter().find(|(placed, _)| placed.key() == row.key()));
     if let Some((row, point)) = chosen {
-        plane.write(frame, *point, &format!("[{}]", row.candidate.rank), theme.focus);
+        plane.write(frame, *point, Some(question), &format!("[{}]", row.candidate.rank), theme.focus);
     }
-    plane.write(frame, projection.question, QUESTION, theme.warning);
+    plane.write(frame, projection.question, None, QUESTION, theme.warning);
 
     let name = match (selected, chosen) {
         (Some(row), Some(_)) => format!("[{}] {}", row.candidate.rank, named(row.candidate)),
@@ -80,7 +81,7 @@ pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mu
         (None, _) => String::new(),
     };
     let top = if k > 1 { format!("1-{k}") } else { "1".to_owned() };
-    legend(frame, area, theme, &format!("{name} · {QUESTION} question · {top} top {k} · dots the rest"));
+    legend(frame, area, theme, &format!("{QUESTION} question · {top} top {k} · {name} · dots: the rest"));
 }
 
 fn nothing(turn: &Turn) -> &'static str {
@@ -115,17 +116,27 @@ impl Plane {
         Self { area, x, y }
     }
 
-    /// Writes a mark with its middle on a point.
-    fn write(&self, frame: &mut Frame<'_>, point: [f32; 2], mark: &str, style: Style) {
+    /// The cell that a point lies in, from the pane's upper left.
+    fn cell(&self, point: [f32; 2]) -> (u16, u16) {
+        let part = |value: f32, [least, most]: [f64; 2]| (f64::from(value) - least) / (most - least);
+        let cell = |part: f64, cells: u16| ((part * f64::from(cells)) as u16).min(cells.saturating_sub(1));
+        (cell(part(point[0], self.x), self.area.width), cell(1.0 - part(point[1], self.y), self.area.height))
+    }
+
+    /// Writes a mark with its middle on a point, or beside a cell that is to be kept free.
+    fn write(&self, frame: &mut Frame<'_>, point: [f32; 2], free: Option<(u16, u16)>, mark: &str, style: Style) {
         let columns = (width(mark) as u16).min(self.area.width);
         if self.area.is_empty() || columns == 0 {
             return;
         }
-        let part = |value: f32, [least, most]: [f64; 2]| (f64::from(value) - least) / (most - least);
-        let cell = |part: f64, cells: u16| ((part * f64::from(cells)) as u16).min(cells - 1);
-        let x = cell(part(point[0], self.x), self.area.width);
-        let y = cell(1.0 - part(point[1], self.y), self.area.height);
+        let (x, y) = self.cell(point);
         let left = x.saturating_sub((columns - 1) / 2).min(self.area.width - columns);
+        let left = match free {
+            Some((column, row)) if row == y && (left..left + columns).contains(&column) => {
+                if column + columns < self.area.width { column + 1 } else { column.saturating_sub(columns) }
+            }
+            Some(_) | None => left,
+        };
         let line = Line::styled(mark.to_owned(), style);
         frame.buffer_mut().set_line(self.area.x + left, self.area.y + y, &line, columns);
     }

@@ -19,9 +19,10 @@ use crate::{
     text::{fit, one_line, width},
 };
 
-/// Columns of one retriever: score, rank and movement, or where room is short without the last.
+/// Columns of one retriever: score, rank and movement, or where room is short without the last, or the rank alone.
 const LEG: usize = 15;
 const SHORT_LEG: usize = 10;
+const RANK_LEG: usize = 5;
 /// Below this width the movements and the fused score give way.
 const NARROW: usize = 60;
 /// Columns of the rank of before.
@@ -51,7 +52,8 @@ pub fn draw(
     let rows = state.evidence.rows(turn);
     if rows.is_empty() {
         cache.measured.candidates = Extent::default();
-        pane::draw(frame, area, &theme, &format!("Evidence · turn {}", index + 1), focused, Extent::default());
+        let what = if state.evidence.rerun_of(turn).is_some() { "Searched again" } else { "Evidence" };
+        pane::draw(frame, area, &theme, &format!("{what} · turn {}", index + 1), focused, Extent::default());
         let text = paragraph(&nothing(state, turn), columns.saturating_sub(2).max(2), theme.dim);
         pane::rows(frame, inner, 1, text.iter());
         return;
@@ -63,17 +65,22 @@ pub fn draw(
     let height = usize::from(inner.height).saturating_sub(1);
     let extent = cache.measured.candidates.keeping(entries.len(), height, place);
     cache.measured.candidates = Extent { rows: rows.len(), ..extent };
-    pane::draw(frame, area, &theme, &title(state, turn, index, &rows, columns), focused, extent);
-
     let comparison = state.evidence.comparison(turn);
     let sort = state.evidence.sort;
     let layout = Columns::new(columns, comparison != Comparison::Itself, rows[0].candidate.scores.metric);
     let beside = beside::Columns::new(columns);
     let collections = comparison == Comparison::Collections;
-    let mut lines = vec![match collections {
-        true => beside.header(turn, &rows, state.evidence.collection(turn), sort, &theme),
-        false => layout.header(sort, &theme),
-    }];
+    let header = match collections {
+        true => beside.header(turn, &rows, state.evidence.collection(turn), sort),
+        false => layout.header(sort),
+    };
+    let mut title = title(state, turn, index, &rows);
+    // A column that is not shown can't be marked.
+    if !header.contains(SORTED) {
+        title = format!("by {} · {title}", sort.name());
+    }
+    pane::draw(frame, area, &theme, &title, focused, extent);
+    let mut lines = vec![Line::styled(header, theme.strong)];
     lines.extend(entries.iter().skip(extent.top).take(extent.height).map(|entry| match entry {
         Entry::Rule(text) => {
             let rule = "─".repeat(columns.saturating_sub(width(text) + 3));
@@ -124,15 +131,20 @@ fn entries(state: &State, turn: &Turn, rows: &[CandidateRow<'_>], k: usize) -> V
     entries
 }
 
-fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], columns: usize) -> String {
+fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>]) -> String {
     let rerun = state.evidence.rerun_of(turn);
     let settings = state.evidence.settings(turn);
-    let what = match rerun {
+    let mut what = match rerun {
         Some(rerun) if rerun.running.is_some() => "… searching again",
         Some(_) => "Searched again",
         None => "Evidence",
-    };
+    }
+    .to_owned();
     let found = rows.iter().filter(|row| !row.gone).count();
+    if state.evidence.comparison(turn) == Comparison::Settings {
+        let new = rows.iter().filter(|row| !row.gone && row.was.is_none()).count();
+        what.push_str(&format!(" · {new} new, {} gone", rows.len() - found));
+    }
     let mode = state.evidence.found(turn).filter(|_| rerun.is_some_and(|rerun| rerun.running.is_none()));
     let mode = mode.map_or(settings.mode, |found| found.mode);
     let mut title = format!("{what} · turn {} · {found} candidates · {mode} · k={}", index + 1, settings.k);
@@ -141,14 +153,6 @@ fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], co
             Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
             Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
         });
-    }
-    if state.evidence.comparison(turn) == Comparison::Settings {
-        let new = rows.iter().filter(|row| !row.gone && row.was.is_none()).count();
-        title.push_str(&format!(" · {new} new, {} gone", rows.len() - found));
-    }
-    // A column that is not shown can't be marked.
-    if state.evidence.sort == SortBy::Fused && columns < NARROW {
-        title = format!("by fused · {title}");
     }
     title
 }
@@ -164,14 +168,18 @@ struct Columns {
 
 impl Columns {
     fn new(columns: usize, again: bool, metric: Metric) -> Self {
-        let (leg, fused) = if columns < NARROW { (SHORT_LEG, 0) } else { (LEG, 7) };
+        let (leg, fused) = match (columns < NARROW, again) {
+            (false, _) => (LEG, 7),
+            (true, false) => (SHORT_LEG, 0),
+            (true, true) => (RANK_LEG, 0),
+        };
         let room = columns.saturating_sub(9 + 2 * leg + fused + if again { WAS } else { 0 });
         // A title that can't be read gives its room to the place.
         let title = if room < 60 { 0 } else { (room / 2).max(room.saturating_sub(60)) };
         Self { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, metric, again }
     }
 
-    fn header(&self, sort: SortBy, theme: &Theme) -> Line<'static> {
+    fn header(&self, sort: SortBy) -> String {
         let mark = |by: SortBy, name: &str| marked(by == sort, name);
         let was = if self.again { format!("{:<WAS$}", "was") } else { String::new() };
         let mut text =
@@ -183,8 +191,7 @@ impl Columns {
         let keyword = mark(SortBy::Keyword, "bm25");
         let leg = self.leg;
         let fused = if leg == LEG { mark(SortBy::Fused, "fused") } else { String::new() };
-        let text = format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}");
-        Line::styled(text, theme.strong)
+        format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}")
     }
 
     fn row(&self, row: &CandidateRow<'_>, selected: bool, k: usize, theme: &Theme) -> Line<'static> {
@@ -225,14 +232,21 @@ impl Columns {
     /// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.
     fn leg(&self, score: Option<String>, rank: Option<u32>, last: u32) -> String {
         let (Some(score), Some(rank)) = (score, rank) else { return padded("–", self.leg) };
-        let moved = if self.leg < LEG { String::new() } else { format!(" {}", moved(rank, last)) };
-        padded(&format!("{score:<5} #{rank:<3}{moved}"), self.leg)
+        let text = match self.leg {
+            RANK_LEG => format!("#{rank}"),
+            SHORT_LEG => format!("{score:<5} #{rank}"),
+            _ => format!("{score:<5} #{rank:<3} {}", moved(rank, last)),
+        };
+        padded(&text, self.leg)
     }
 }
 
+/// Stands behind the name of the column that the table is ordered by.
+const SORTED: &str = "▾";
+
 /// A column's name, marked where the table is ordered by it.
 pub fn marked(sorted: bool, name: &str) -> String {
-    format!("{name}{}", if sorted { "▾" } else { "" })
+    format!("{name}{}", if sorted { SORTED } else { "" })
 }
 
 fn moved(from: u32, to: u32) -> String {
