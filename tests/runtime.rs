@@ -77,8 +77,11 @@ impl FakeStore {
 }
 
 fn chunk(collection: &str) -> Chunk {
-    let what =
-        if collection == "notes" { ("tea.md", "Tea wants leaves. It needs some time, too.") } else { ("coffee.md", "Coffee wants beans.") };
+    let what = if collection == "notes" {
+        ("tea.md", "Tea wants leaves. It needs some time, too.")
+    } else {
+        ("coffee.md", "Coffee wants beans.")
+    };
     Chunk {
         id: ChunkId::from_digest([1; 8]),
         document: what.0.to_owned(),

@@ -1,5 +1,6 @@
 mod collections;
 mod evidence;
+mod export;
 mod ingest;
 
 use std::{collections::btree_map::Entry, sync::Arc};

@@ -1,13 +1,12 @@
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
-use serde_json::{Value, json};
-
+use super::export::export;
 use crate::{
     app::{
         Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, State, View,
         evidence::{BestSentence, CandidateRow, Comparison, Map, searchable},
     },
-    domain::{Candidate, Projection, SearchSettings, StageTimings, Turn, TurnState},
+    domain::{Candidate, ChunkId, Projection, SearchSettings, Turn},
 };
 
 impl State {
@@ -50,7 +49,7 @@ impl State {
         effects
     }
 
-    fn find_sentence(&mut self, collection: String, id: crate::domain::ChunkId) -> Option<Effect> {
+    fn find_sentence(&mut self, collection: String, id: ChunkId) -> Option<Effect> {
         let known = self.evidence.best.as_ref();
         if known.is_some_and(|best| best.id == id && best.collection == collection) {
             return None;
@@ -151,7 +150,10 @@ impl State {
             }
             EvidenceAction::Export => {
                 let Some(turn) = self.shown_turn() else { return Vec::new() };
-                return vec![Effect::Export { json: export(turn, self.evidence.rerun_of(turn)) }];
+                match export(turn, self.evidence.rerun_of(turn)) {
+                    Ok(json) => return vec![Effect::Export { json }],
+                    Err(error) => self.notice = Some(format!("the turn could not be written: {error}")),
+                }
             }
             EvidenceAction::NextPane => return self.show_pane(self.evidence.pane.next()),
             EvidenceAction::PreviousPane => return self.show_pane(self.evidence.pane.previous()),
@@ -196,62 +198,4 @@ impl State {
         self.notice = None;
         self.load_evidence()
     }
-}
-
-/// Everything that is known of a turn; times in milliseconds.
-fn export(turn: &Turn, rerun: Option<&Rerun>) -> String {
-    let (state, finish) = match &turn.state {
-        TurnState::Waiting | TurnState::Retrieving => ("searching", None),
-        TurnState::Thinking | TurnState::Streaming => ("answering", None),
-        TurnState::Done(finish) => ("done", Some(finish.name())),
-        TurnState::Stopped => ("stopped", None),
-        TurnState::Failed(_) => ("failed", None),
-    };
-    let error = if let TurnState::Failed(why) = &turn.state { Some(why) } else { None };
-    let again = rerun.map(|rerun| match &rerun.ended {
-        Some(Ok(found)) => json!({
-            "collection": found.collection,
-            "settings": SearchSettings { mode: found.mode, ..rerun.settings },
-            "passages": found.passages,
-            "candidates": &*found.candidates,
-            "notices": found.notices,
-            "timings_ms": timings(&found.timings),
-        }),
-        Some(Err(why)) => json!({"collection": rerun.collection, "settings": rerun.settings, "error": why}),
-        None => json!({"collection": rerun.collection, "settings": rerun.settings}),
-    });
-    let json = json!({
-        "question": turn.question,
-        "collection": turn.collection,
-        "settings": turn.settings,
-        "model": turn.model,
-        "state": state,
-        "finish_reason": finish,
-        "error": error,
-        "passages": turn.passages,
-        "candidates": &*turn.candidates,
-        "prompt": &*turn.prompt,
-        "prompt_tokens_about": turn.prompt_tokens,
-        "answer": turn.answer,
-        "reasoning": turn.reasoning,
-        "usage": turn.usage,
-        "notices": turn.notices,
-        "timings_ms": timings(&turn.timings),
-        "searched_again": again,
-    });
-    format!("{json:#}\n")
-}
-
-fn timings(times: &StageTimings) -> Value {
-    let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
-    json!({
-        "embed": ms(times.embed),
-        "dense": ms(times.dense),
-        "keyword": ms(times.keyword),
-        "fuse": ms(times.fuse),
-        "retrieval": ms(times.retrieval),
-        "prompt": ms(times.prompt),
-        "first_token": ms(times.first_token),
-        "generation": ms(times.generation),
-    })
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// Columns of a rank with the marks before it, of the dense score, and of the keyword score.
 const RANK: usize = 5;
-const DENSE: usize = 7;
+const DENSE: usize = 8;
 const KEYWORD: usize = 6;
 
 /// One half of the table, the same for both.

@@ -80,7 +80,8 @@ pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mu
         (Some(row), None) => format!("{} is not on the map", row.candidate.rank),
         (None, _) => String::new(),
     };
-    let top = if k > 1 { format!("1-{k}") } else { "1".to_owned() };
+    let most = k.min(candidates);
+    let top = if most > 1 { format!("1-{most}") } else { "1".to_owned() };
     legend(frame, area, theme, &format!("{QUESTION} question · {top} top {k} · {name} · dots: the rest"));
 }
 
