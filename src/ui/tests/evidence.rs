@@ -136,9 +136,9 @@ fn the_map_at_every_size() {
         let mut world = answered(columns, rows);
         assert_eq!(world.asked_for_map(), [], "it is made for those who look at it");
         world.keys("⇥⇥");
-        assert_snapshot!(format!("evidence_map_loading_{columns}"), world.screen());
         let [(request, 30)] = world.asked_for_map()[..] else { panic!("{:?}", world.asked_for_map()) };
         world.send(Event::Projected { request: RequestId(0), result: Err("late".to_owned()) });
+        assert_snapshot!(format!("evidence_map_loading_{columns}"), world.screen());
         let why = "collection \"handbook\" has no vectors; hint: index it".to_owned();
         world.send(Event::Projected { request, result: Err(why) });
         assert_snapshot!(format!("evidence_map_failed_{columns}"), world.screen());
@@ -248,6 +248,7 @@ fn searching_again_shows_old_and_new_ranks() {
         let screen = world.screen();
         assert!(screen.contains("▸ gone 2") && screen.contains("gone: 1 found before"), "{screen}");
         world.send(Event::RetrievedAgain { request, result: Err("late too".to_owned()) });
+        assert!(world.screen().contains("▸ gone 2"));
         world.keys("a");
         let asked = world.state.turns.last().unwrap();
         assert_eq!((asked.question.as_str(), asked.settings), (QUESTION, settings));
@@ -297,10 +298,11 @@ fn another_collection_stands_beside_the_turns_own() {
         let Some(Effect::Retrieve { collection, .. }) = world.effects.last() else { panic!("{:?}", world.effects) };
         assert_eq!(collection, "notes", "the empty one is not offered");
         let all = candidates();
-        let found = all
-            .iter()
-            .take(7)
-            .map(|candidate| Candidate { place: format!("notes/{}.md:1-3", candidate.rank), ..candidate.clone() });
+        let found = all.iter().skip(20).zip(1..=7).map(|(same, rank)| Candidate {
+            rank,
+            place: format!("notes/{rank}.md:1-3"),
+            ..same.clone()
+        });
         world.searched_again(found.collect(), "notes", &[]);
         assert_snapshot!(format!("evidence_beside_{columns}"), world.screen());
         assert_eq!(world.state.candidate_collection(), Some("notes"));
@@ -329,6 +331,21 @@ fn the_first_token_is_timed_when_it_comes() {
     world.keys("G");
     let screen = world.screen();
     assert!(screen.contains("first token    310 ms") && !screen.contains("┃ rest"), "{screen}");
+}
+
+#[test]
+fn each_of_the_top_k_is_marked_among_the_distances() {
+    let mut world = answered(80, 24);
+    let marks = |world: &mut World, k: usize| {
+        let screen = world.screen();
+        let below = screen.lines().skip_while(|line| !line.contains(&format!("^ top {k}"))).nth(2);
+        below.unwrap_or_else(|| panic!("{screen}")).matches('^').count()
+    };
+    world.keys("⇥⇥⇥");
+    assert_eq!(marks(&mut world, 5), 4, "the vectors did not find the fifth");
+    world.keys("--");
+    world.searched_again(candidates().to_vec(), "handbook", &[]);
+    assert_eq!(marks(&mut world, 3), 3);
 }
 
 #[test]
