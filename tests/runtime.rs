@@ -582,7 +582,7 @@ async fn a_question_is_searched_again_without_an_answer_and_written_out() {
 #[tokio::test(start_paused = true)]
 async fn the_question_and_its_candidates_are_placed_on_a_map() {
     for (model, shown) in [
-        (true, ["Map · 0 % of the variance", "◆ question · 1 top 5 · [1] tea.md:1"]),
+        (true, ["Map · 0 % of the variance", "◇ question · 1 top 5 · [1] tea.md:1"]),
         (false, ["✗ There is no map:", "search needs an embedding"]),
     ] {
         let mut world = World::new();

@@ -6,7 +6,7 @@ use crate::{
         Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, State, View,
         evidence::{BestSentence, CandidateRow, Comparison, Map, searchable},
     },
-    domain::{Candidate, ChunkId, Projection, SearchSettings, Turn},
+    domain::{Candidate, ChunkId, Projection, SearchSettings},
 };
 
 impl State {

@@ -20,8 +20,8 @@ use crate::{
     text::width,
 };
 
-/// The question's mark.
-const QUESTION: &str = "◆";
+/// The question's mark: like no dot and no digit, in ASCII neither.
+const QUESTION: &str = "◇";
 /// Room at each edge, as a part of the map's extent.
 const MARGIN: f64 = 0.06;
 

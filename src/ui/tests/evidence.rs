@@ -387,3 +387,37 @@ fn nothing_depends_on_colour() {
         world.keys("⇥");
     }
 }
+
+#[test]
+fn nothing_hostile_reaches_a_cell() {
+    let evil = "a\x1b[31mb\x1b]0;t\x07c\u{9b}2Jd\u{202e}e\u{200b}f\u{2066}g\r\n\tz".to_owned();
+    let mut world = answered(120, 40);
+    let hostile = |candidate: &Candidate| Candidate { place: evil.clone(), title: evil.clone(), ..candidate.clone() };
+    let found: Vec<Candidate> = candidates().iter().take(9).map(hostile).collect();
+    let look = |world: &mut World| {
+        for _ in 0..5 {
+            super::screens::check(world);
+            world.keys("⇥");
+        }
+    };
+    world.keys("⇥⇥");
+    let (request, _) = world.asked_for_map()[0];
+    world.send(Event::Projected { request, result: Err(evil.clone()) });
+    super::screens::check(&mut world);
+    world.send(Event::Projected { request, result: Ok(projection(&found)) });
+    world.keys("⇥⇥⇥c");
+    let Some(Effect::ListCollections { request }) = world.effects.last().cloned() else { panic!() };
+    let named = CollectionInfo { passages: 9, ..CollectionInfo::empty(&evil) };
+    world.send(Event::CollectionsListed { request, result: Ok(vec![crate::app::Entry::Readable(named.into())]) });
+    super::screens::check(&mut world);
+    world.keys("g↵");
+    world.searched_again(found.clone(), &evil, &[&evil]);
+    look(&mut world);
+    world.keys("+");
+    world.searched_again(found, "handbook", &[&evil]);
+    look(&mut world);
+    world.keys("+");
+    let Some(Effect::Retrieve { request, .. }) = world.effects.last().cloned() else { panic!() };
+    world.send(Event::RetrievedAgain { request, result: Err(evil.clone()) });
+    look(&mut world);
+}
