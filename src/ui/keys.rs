@@ -234,7 +234,7 @@ pub static BINDINGS: &[Binding] = &[
     evidence(&[(NONE, Char('s'))], EvidenceAction::Sort, ("s", "order by the next column", "sort")),
     evidence(&[(NONE, Tab)], EvidenceAction::NextPane, ("Tab, Shift-Tab", "candidates, passage, map, figures, prompt", "panes")),
     evidence(&[(SHIFT, BackTab), (NONE, BackTab)], EvidenceAction::PreviousPane, ("", "", "")),
-    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::Evidence, Does::Act(Action::OlderTurn), (Group::Evidence, "←→, [, ]", "an earlier or later question", "turns")),
+    bind(&[(NONE, Char('[')), (NONE, Left)], Scope::Evidence, Does::Act(Action::OlderTurn), (Group::Evidence, "[ ], ←→", "an earlier or later question", "turns")),
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::Evidence, Does::Act(Action::NewerTurn), (Group::Evidence, "", "", "")),
     evidence(&[(NONE, Char('+')), (NONE, Char('='))], EvidenceAction::MoreK, ("+, -", "search again for more or fewer passages", "k")),
     evidence(&[(NONE, Char('-'))], EvidenceAction::LessK, ("", "", "")),
