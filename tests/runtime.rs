@@ -77,8 +77,11 @@ impl FakeStore {
 }
 
 fn chunk(collection: &str) -> Chunk {
-    let what =
-        if collection == "notes" { ("tea.md", "Tea wants leaves.") } else { ("coffee.md", "Coffee wants beans.") };
+    let what = if collection == "notes" {
+        ("tea.md", "Tea wants leaves. It needs some time, too.")
+    } else {
+        ("coffee.md", "Coffee wants beans.")
+    };
     Chunk {
         id: ChunkId::from_digest([1; 8]),
         document: what.0.to_owned(),
@@ -546,12 +549,12 @@ async fn the_evidence_of_a_turn_is_shown_in_full() {
         sleep(A_WHILE).await;
         keys.press('e', KeyModifiers::CONTROL);
         sleep(A_WHILE).await;
-        keys.type_out("⇥⇥⇥").await;
+        keys.type_out("⇥⇥⇥⇥").await;
     });
     let screen = ran.await.screen;
     assert_shows(
         &screen,
-        &["1 candidates", "tea.md:1", ".500  #1", "2.0   #1", "Prompt · about", "Tea wants leaves. What"],
+        &["1 candidates", "tea.md:1", ".500  #1", "2.0   #1", "Prompt · about", "It needs some time, too. What"],
     );
 }
 
@@ -575,4 +578,64 @@ async fn a_question_is_searched_again_without_an_answer_and_written_out() {
         &["\"question\": \"What does tea want?\"", "\"answer\": \"Leaves.\"", "\"fused\": "],
     );
     assert!(!screen.contains(".500  #1"), "vectors took no part\n{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_question_and_its_candidates_are_placed_on_a_map() {
+    for (model, shown) in [
+        (true, ["Map · 0 % of the variance", "◇ question · 1 top 5 · [1] tea.md:1"]),
+        (false, ["✗ There is no map:", "search needs an embedding"]),
+    ] {
+        let mut world = World::new();
+        world.embedder = world.embedder.filter(|_| model);
+        let ran = world.run(async |keys| {
+            keys.ask("What does tea want?").await;
+            keys.press('e', KeyModifiers::CONTROL);
+            sleep(A_WHILE).await;
+            keys.type_out("⇥⇥").await;
+        });
+        assert_shows(&ran.await.screen, &shown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_best_sentence_and_the_prompts_length_are_told() {
+    let mut world = World::new();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want of us?").await;
+        keys.press('e', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        deltas.send(text("Leaves.")).unwrap();
+        keys.type_out("⇥⇥⇥⇥").await;
+    });
+    // The fake model counts bytes; nobody has counted what the answer took.
+    let screen = ran.await.screen;
+    assert_shows(&screen, &["Prompt · about 68 tokens", "user · about 68 tokens", "first token"]);
+    assert!(!screen.contains("tokens/s"), "the answer goes on\n{screen}");
+
+    let ran = World::new()
+        .run(async |keys| {
+            keys.ask("What does tea want of us?").await;
+            keys.press('e', KeyModifiers::CONTROL);
+            sleep(A_WHILE).await;
+        })
+        .await;
+    assert_shows(&ran.screen, &["▸ Tea wants leaves. It needs some time, too.", "▸ best sentence, by meaning"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_searched_again_in_another_collection() {
+    let mut world = world_of_collections();
+    let deltas = world.deltas.clone();
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text("Leaves.")).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+        keys.press('e', KeyModifiers::CONTROL);
+        keys.type_out("ckk↵").await;
+    });
+    let screen = ran.await.screen;
+    assert_shows(&screen, &["Searched again", "#▾ docs", "#▾ notes", "coffee.md:1", "tea.md:1", "Coffee wants beans."]);
 }

@@ -38,6 +38,8 @@ pub enum Move {
     PageDown,
     Top,
     Bottom,
+    Left,
+    Right,
 }
 
 impl Command {
@@ -143,12 +145,14 @@ pub static COMMANDS: &[Command] = &[
     act("escape", Places::ALL, Action::Escape, "one step back: close, stop, leave", ""),
 
     evidence("sort", Evidence::Sort, "order by the next column", "sort"),
-    evidence("next-evidence", Evidence::NextPane, "next pane: candidates, passage, figures, prompt", "panes"),
+    evidence("next-evidence", Evidence::NextPane, "next pane: candidates, passage, map, figures, prompt", "panes"),
     evidence("previous-evidence", Evidence::PreviousPane, "previous pane", ""),
     evidence("more-passages", Evidence::MoreK, "search again for one passage more", "k"),
     evidence("fewer-passages", Evidence::LessK, "search again for one passage less", "k"),
     evidence("next-mode", Evidence::NextMode, "search again in the next mode", "mode"),
     evidence("next-weight", Evidence::NextWeight, "search again, vectors weighing a tenth more", "weight"),
+    evidence("search-elsewhere", Evidence::ChooseCollection, "search again in another collection", "collection"),
+    act("choose", Places::of(&[Place::Choosing]), Action::Evidence(Evidence::UseCollection), "search again in the selected one", "search"),
     evidence("answer-again", Evidence::Answer, "ask again with these settings", "answer"),
     act("export", Places::EVIDENCE.and(Places::CHAT), Action::Evidence(Evidence::Export), "write all that is known of the turn into a JSON file", ""),
 
@@ -158,6 +162,8 @@ pub static COMMANDS: &[Command] = &[
     moves("page-down", Move::PageDown, "a page down", ""),
     moves("top", Move::Top, "to the first", ""),
     moves("bottom", Move::Bottom, "to the last", ""),
+    command("leftward", Places::PANES.and(Places::EVIDENCE), Does::Move(Move::Left), "to the left: an earlier question; on the map the nearest candidate there", ""),
+    command("rightward", Places::PANES.and(Places::EVIDENCE), Does::Move(Move::Right), "to the right: a later question; on the map the nearest candidate there", ""),
     act("older-turn", Places::PANES.and(Places::EVIDENCE), Action::OlderTurn, "an earlier question's passages", "turns"),
     act("newer-turn", Places::PANES.and(Places::EVIDENCE), Action::NewerTurn, "a later question's passages", "turns"),
 

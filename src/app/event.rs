@@ -1,9 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use super::{Entry, EvidenceAction, PaletteAction, RequestId, Setting, View};
+use super::{Entry, EvidenceAction, Found, PaletteAction, RequestId, Setting, View};
 use crate::domain::{
     Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Message, Mode, Passage,
-    ProgressSnapshot, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
+    ProgressSnapshot, Projection, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
 };
 
 /// Everything that can happen to the application.
@@ -39,7 +39,15 @@ pub enum Event {
         notices: Vec<String>,
     },
     /// What a question found with other settings, or why it could not be searched for.
-    RetrievedAgain { request: RequestId, result: Result<Arc<[Candidate]>, String> },
+    RetrievedAgain { request: RequestId, result: Result<Arc<Found>, String> },
+    /// The map of a question and its candidates, or why there is none.
+    Projected { request: RequestId, result: Result<Arc<Projection>, String> },
+    /// The best sentence of a candidate, as a byte range of its text, if it has one.
+    SentenceFound { request: RequestId, sentence: Option<Range<usize>> },
+    /// How long each message of a turn's prompt is in the embedding model's tokens.
+    PromptCounted { turn: TurnId, tokens: Vec<usize> },
+    /// The first piece of the answer is there.
+    AnswerBegan { turn: TurnId, timings: StageTimings },
     /// A piece of the answer.
     Delta { turn: TurnId, text: String },
     /// A piece of a reasoning model's thought.
@@ -85,6 +93,21 @@ pub enum Effect {
         collection: String,
         question: String,
         settings: SearchSettings,
+    },
+    /// Place a question and chunks on a plane. A placing that is under way is given up.
+    Project {
+        request: RequestId,
+        collection: String,
+        question: String,
+        ids: Vec<ChunkId>,
+    },
+    /// Find the sentence of a chunk that is likest a question. A search of this kind that is under way is given up.
+    FindSentence {
+        request: RequestId,
+        collection: String,
+        id: ChunkId,
+        question: String,
+        by_meaning: bool,
     },
     /// Write a turn as JSON into a file of its own, and tell where.
     Export {

@@ -20,7 +20,10 @@ pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestI
 pub use command::{COMMANDS, Command, Does, Move};
 pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
-pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
+pub use evidence::{
+    BestSentence, CandidateRow, Comparison, Evidence, EvidenceAction, EvidencePane, Found, Map, Rerun, SortBy, Toward,
+    searchable,
+};
 pub use history::History;
 pub use palette::{Choice, Palette, PaletteAction, Setting};
 pub use place::{Place, Places};

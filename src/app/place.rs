@@ -29,8 +29,12 @@ pub enum Place {
     DropYes,
     /// The table of the evidence view.
     Candidates,
+    /// The map in it.
+    Map,
     /// One of its other panes.
     EvidencePane,
+    /// A collection to search again in is chosen.
+    Choosing,
     Help,
     Palette,
 }
@@ -49,13 +53,14 @@ impl Places {
     /// The panes of the chat view.
     pub const PANES: Self = Self::of(&[Place::Chat, Place::Passages, Place::PassageText]);
     pub const CHAT: Self = Self::QUESTION.and(Self::PANES);
-    pub const EVIDENCE: Self = Self::of(&[Place::Candidates, Place::EvidencePane]);
+    pub const EVIDENCE: Self = Self::of(&[Place::Candidates, Place::Map, Place::EvidencePane]);
     pub const BROWSING: Self = Self::of(&[Place::Rows, Place::RowText]);
     /// Something that is read or chosen from.
     pub const READING: Self = Self::PANES.and(Self::EVIDENCE).and(Self::BROWSING).and(Self::of(&[
         Place::Ingest,
         Place::Collections,
         Place::NoCollections,
+        Place::Choosing,
         Place::Help,
     ]));
     /// Something is about to be made or dropped.
@@ -106,6 +111,8 @@ impl Place {
             Self::RowText => "In the text of a row",
             Self::NewPath | Self::NewName => "Making a collection",
             Self::DropName | Self::DropYes => "Dropping a collection",
+            Self::Map => "On the map of the evidence",
+            Self::Choosing => "Choosing a collection",
             Self::Candidates | Self::EvidencePane => "In the evidence of a turn",
             Self::Help => "In this help",
             Self::Palette => "Among the commands",
@@ -151,8 +158,12 @@ impl State {
                 Step::Drop(dropping) if dropping.must_type() => Place::DropName,
                 Step::Drop(_) => Place::DropYes,
             },
-            View::Evidence if self.evidence.pane == EvidencePane::Candidates => Place::Candidates,
-            View::Evidence => Place::EvidencePane,
+            View::Evidence if self.evidence.choosing.is_some() => Place::Choosing,
+            View::Evidence => match self.evidence.pane {
+                EvidencePane::Candidates => Place::Candidates,
+                EvidencePane::Map => Place::Map,
+                EvidencePane::Passage | EvidencePane::Figures | EvidencePane::Prompt => Place::EvidencePane,
+            },
         }
     }
 }

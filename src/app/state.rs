@@ -161,6 +161,8 @@ pub enum Escape {
     /// From the rows to the list of collections.
     BackToList,
     LeaveCollections,
+    /// Chooses no collection to search again in.
+    CancelChoice,
     /// From another pane of the evidence view to its table.
     BackToCandidates,
     /// Forgets what was searched again.
@@ -245,6 +247,7 @@ impl State {
                 Step::Create(creating) if creating.source.is_some() => Escape::BackToPath,
                 Step::Create(_) | Step::Drop(_) => Escape::CancelStep,
             },
+            View::Evidence if self.evidence.choosing.is_some() => Escape::CancelChoice,
             View::Evidence if self.evidence.pane != EvidencePane::Candidates => Escape::BackToCandidates,
             View::Evidence if self.evidence.rerun.is_some() => Escape::DropRerun,
             View::Evidence => Escape::LeaveEvidence,

@@ -1,5 +1,6 @@
 mod collections;
 mod evidence;
+mod export;
 mod ingest;
 mod palette;
 
@@ -80,6 +81,26 @@ impl State {
                 self.load_shown()
             }
             Event::RetrievedAgain { request, result } => self.retrieved_again(request, result),
+            Event::Projected { request, result } => {
+                self.projected(request, result);
+                Vec::new()
+            }
+            Event::SentenceFound { request, sentence } => {
+                self.sentence_found(request, sentence);
+                Vec::new()
+            }
+            Event::PromptCounted { turn, tokens } => {
+                if let Some(turn) = self.turns.iter_mut().find(|known| known.id == turn) {
+                    turn.prompt_tokens = tokens;
+                }
+                Vec::new()
+            }
+            Event::AnswerBegan { turn, timings } => {
+                if let Some(turn) = self.asked_turn(turn) {
+                    turn.timings = timings;
+                }
+                Vec::new()
+            }
             Event::Delta { turn, text } => {
                 if let Some(turn) = self.asked_turn(turn) {
                     turn.state = TurnState::Streaming;
@@ -202,7 +223,7 @@ impl State {
                         browsing.scroll = to;
                     }
                 }
-                Scroll::Evidence(to) => self.evidence.scroll = to,
+                Scroll::Evidence(to) => self.evidence.scroll = Some(to),
                 Scroll::Help(to) => self.help_scroll = to,
             },
             Action::SwitchView(view) => {
@@ -285,24 +306,25 @@ impl State {
         }
         let question = self.input.take().trim().to_owned();
         self.history.push(&question);
-        let mut effects = self.ask(question.clone(), self.settings);
+        let mut effects = self.ask(question.clone(), self.settings, String::new());
         effects.push(Effect::Remember(question));
         effects
     }
 
-    /// Asks a question now, or as soon as that can be done.
-    fn ask(&mut self, question: String, settings: SearchSettings) -> Vec<Effect> {
+    /// Asks a question now, or as soon as that can be done; where no collection is named, of the one in use by then.
+    fn ask(&mut self, question: String, settings: SearchSettings, collection: String) -> Vec<Effect> {
         let mut effects = self.stop_answer();
         self.last_turn += 1;
         self.turns.push(Turn {
             id: TurnId(self.last_turn),
             question,
-            collection: String::new(),
+            collection,
             settings,
             model: None,
             passages: Vec::new(),
             candidates: Arc::default(),
             prompt: Arc::default(),
+            prompt_tokens: Vec::new(),
             answer: String::new(),
             reasoning: String::new(),
             usage: None,
@@ -329,11 +351,14 @@ impl State {
     fn ask_waiting(&mut self) -> Vec<Effect> {
         let readiness = self.readiness();
         let answerer = self.answerer.clone();
-        let collection = self.collection_name().unwrap_or_default().to_owned();
+        let in_use = self.collection_name().unwrap_or_default().to_owned();
+        let is_open = matches!(self.store, Store::Open { .. });
         let Some(turn) = self.turns.last_mut().filter(|turn| turn.state == TurnState::Waiting) else {
             return Vec::new();
         };
-        match readiness {
+        // One that was named was searched before.
+        let named = !turn.collection.is_empty();
+        match if named && is_open { Readiness::Ready } else { readiness } {
             Readiness::NotYet => Vec::new(),
             Readiness::Never(why) => {
                 turn.state = TurnState::Failed(why);
@@ -345,10 +370,12 @@ impl State {
                     Answerer::Model(label) => Some(label),
                     Answerer::Unknown | Answerer::Quotes => None,
                 };
-                turn.collection = collection.clone();
+                if !named {
+                    turn.collection = in_use;
+                }
                 vec![Effect::Ask {
                     turn: turn.id,
-                    collection,
+                    collection: turn.collection.clone(),
                     question: turn.question.clone(),
                     settings: turn.settings,
                 }]
@@ -418,17 +445,18 @@ impl State {
 
     /// Asks for the text around whatever is selected in the view that is shown.
     fn load_shown(&mut self) -> Vec<Effect> {
-        if self.view == View::Evidence { self.load_candidate() } else { self.load_neighbours() }
+        if self.view == View::Evidence { self.load_evidence() } else { self.load_neighbours() }
     }
 
     /// Asks for the surroundings of the passage that is shown, once.
     fn load_neighbours(&mut self) -> Vec<Effect> {
-        self.shown_passage().map(|passage| passage.chunk.id).map_or_else(Vec::new, |id| self.load_around(id))
+        let shown = self.shown_turn().zip(self.shown_passage());
+        let shown = shown.map(|(turn, passage)| (turn.collection.clone(), passage.chunk.id));
+        shown.map_or_else(Vec::new, |(collection, id)| self.load_around(collection, id))
     }
 
-    /// Asks for a chunk of the shown turn's collection with its surroundings, once.
-    fn load_around(&mut self, id: ChunkId) -> Vec<Effect> {
-        let Some(collection) = self.shown_turn().map(|turn| turn.collection.clone()) else { return Vec::new() };
+    /// Asks for a chunk with its surroundings, once.
+    fn load_around(&mut self, collection: String, id: ChunkId) -> Vec<Effect> {
         match self.neighbours.entry((collection.clone(), id)) {
             Entry::Occupied(_) => Vec::new(),
             Entry::Vacant(entry) => {
@@ -457,10 +485,8 @@ impl State {
                 self.view = View::Chat;
                 return self.load_neighbours();
             }
-            Escape::DropRerun => {
-                self.evidence.rerun = None;
-                return self.load_candidate();
-            }
+            Escape::DropRerun => return self.drop_rerun(),
+            Escape::CancelChoice => self.evidence.choosing = None,
             Escape::BackToCandidates => self.evidence.show(EvidencePane::Candidates),
             Escape::BackToPath | Escape::CancelStep | Escape::BackToRows | Escape::BackToList => self.leave_step(),
             Escape::StopAnswer => return self.stop_answer(),

@@ -123,7 +123,7 @@ fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, 
             }
             answered.text.push_str(&text);
         }
-        AskEvent::Reasoning(_) => {}
+        AskEvent::Began(_) | AskEvent::Reasoning(_) => {}
         AskEvent::Finished { finish, usage, .. } => answered.finish = Some((finish, usage)),
     }
     Ok(())

@@ -149,6 +149,9 @@ pub struct Turn {
     pub candidates: Arc<[Candidate]>,
     /// What the model was asked with; empty where none was.
     pub prompt: Arc<[Message]>,
+    /// How long each of these is in the embedding model's tokens, about as long as in the chat model's; empty until, and
+    /// where, they were not counted.
+    pub prompt_tokens: Vec<usize>,
     /// The answer so far, in Markdown.
     pub answer: String,
     /// What a reasoning model thought before and while answering, so far.

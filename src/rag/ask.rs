@@ -11,13 +11,20 @@ use crate::{
     store::VectorStore,
 };
 
-/// What comes of a question, in this order: one `Retrieved`, any number of `Text` and `Reasoning`, one `Finished`.
+/// What comes of a question, in this order: one `Retrieved`, one `Began` where a model answers, any number of `Text` and
+/// `Reasoning`, one `Finished`.
 #[derive(Clone, Debug)]
 pub enum AskEvent {
     Retrieved(Retrieval),
+    /// The first piece of the answer is there; how long everything up to it took.
+    Began(StageTimings),
     Text(String),
     Reasoning(String),
-    Finished { finish: FinishReason, usage: Option<Usage>, timings: StageTimings },
+    Finished {
+        finish: FinishReason,
+        usage: Option<Usage>,
+        timings: StageTimings,
+    },
 }
 
 /// Everything a question is answered with.
@@ -81,11 +88,13 @@ pub async fn ask(
                 Err(error) => failed = Some(error),
             }
         }
-        if !(text.is_empty() && reasoning.is_empty()) && first.is_none() {
+        let begins = !(text.is_empty() && reasoning.is_empty()) && first.is_none();
+        if begins {
             first = Some(Instant::now());
             timings.first_token = Some(sent.elapsed());
         }
         for event in [
+            begins.then_some(AskEvent::Began(timings)),
             (!reasoning.is_empty()).then_some(AskEvent::Reasoning(reasoning)),
             (!text.is_empty()).then_some(AskEvent::Text(text)),
         ]

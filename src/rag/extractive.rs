@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
@@ -9,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::RagError;
 use crate::{
-    domain::Passage,
+    domain::{Chunk, Passage},
     embed::{Embedder, Role},
 };
 
@@ -54,14 +55,12 @@ pub async fn answer(
     if passages.is_empty() {
         return Ok("No passage of this collection matches the question.".to_owned());
     }
-    let sentences: Vec<Sentence> = passages.iter().flat_map(sentences).take(CANDIDATES).collect();
+    let sentences: Vec<Sentence> =
+        passages.iter().flat_map(|passage| sentences(&passage.chunk, passage.rank)).take(CANDIDATES).collect();
     if sentences.is_empty() {
         return Ok("The passages found hold no sentences to quote; read them beside this answer.".to_owned());
     }
-    let likeness = match embedder {
-        Some(embedder) => by_meaning(Arc::clone(embedder), &sentences, question).await?,
-        None => by_words(&sentences, question),
-    };
+    let likeness = likeness(embedder, &sentences, question).await?;
     let worth = passage_worth(passages);
     let scores: Vec<f32> = likeness
         .iter()
@@ -81,6 +80,52 @@ pub async fn answer(
     let quotes: Vec<String> =
         chosen.iter().map(|&i| format!("> {} [{}]", sentences[i].text, sentences[i].passage)).collect();
     Ok(quotes.join("\n\n"))
+}
+
+/// The sentence of a chunk that is likest the question: a byte range of its text. Likest is the greatest cosine of the
+/// two by the model; without one, the greatest part of the question's words, the rarer ones weighing more. `None` where
+/// the chunk holds no sentences, or where none has any of the words.
+///
+/// # Errors
+/// When the embedding model fails.
+pub async fn best_sentence(
+    embedder: Option<&Arc<dyn Embedder>>,
+    chunk: &Chunk,
+    question: &str,
+) -> Result<Option<Range<usize>>, RagError> {
+    let mut sentences = sentences(chunk, 1);
+    sentences.truncate(CANDIDATES);
+    let likeness = likeness(embedder, &sentences, question).await?;
+    let likest = likeness.iter().zip(&sentences).filter(|(likeness, _)| **likeness > 0.0);
+    // The first of those that are alike.
+    let likest = likest.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    Ok(likest.and_then(|(_, sentence)| find(&chunk.text, &sentence.text)))
+}
+
+/// Where a sentence stands in a text, however its words are spaced and broken into lines there.
+fn find(text: &str, sentence: &str) -> Option<Range<usize>> {
+    let letters = |text| str::char_indices(text).filter(|(_, c)| !c.is_whitespace());
+    letters(text).find_map(|(start, _)| {
+        let mut here = letters(&text[start..]);
+        let mut end = start;
+        for (_, wanted) in letters(sentence) {
+            let (at, _) = here.next().filter(|(_, c)| *c == wanted)?;
+            end = start + at + wanted.len_utf8();
+        }
+        Some(start..end)
+    })
+}
+
+/// How like the question each sentence is.
+async fn likeness(
+    embedder: Option<&Arc<dyn Embedder>>,
+    sentences: &[Sentence],
+    question: &str,
+) -> Result<Vec<f32>, RagError> {
+    match embedder {
+        Some(embedder) => by_meaning(Arc::clone(embedder), sentences, question).await,
+        None => Ok(by_words(sentences, question)),
+    }
 }
 
 /// Each passage's score as a part of the best one's, 0 to 1, by the score that ranked them; in the order of the passages.
@@ -134,11 +179,11 @@ fn by_words(sentences: &[Sentence], question: &str) -> Vec<f32> {
         .collect()
 }
 
-/// The prose sentences of a passage: no headings, fences, tables, list marks or rules.
-fn sentences(passage: &Passage) -> Vec<Sentence> {
+/// The prose sentences of the passage of that rank: no headings, fences, tables, list marks or rules.
+fn sentences(chunk: &Chunk, passage: u32) -> Vec<Sentence> {
     let mut paragraphs: Vec<String> = vec![String::new()];
     let mut fenced = false;
-    for line in passage.chunk.text.lines() {
+    for line in chunk.text.lines() {
         let line = line.trim();
         if line.starts_with("```") || line.starts_with("~~~") {
             fenced = !fenced;
@@ -149,7 +194,7 @@ fn sentences(passage: &Passage) -> Vec<Sentence> {
             || line.is_empty()
             || line.starts_with(['#', '|', '<', '='])
             || line.chars().all(|c| !c.is_alphanumeric())
-            || passage.chunk.heading.iter().any(|heading| heading == line);
+            || chunk.heading.iter().any(|heading| heading == line);
         if no_prose {
             paragraphs.push(String::new());
             continue;
@@ -176,9 +221,9 @@ fn sentences(passage: &Passage) -> Vec<Sentence> {
         .zip(1..)
         .map(|(text, place)| Sentence {
             text,
-            passage: passage.rank,
+            passage,
             place,
-            heading: passage.chunk.heading.last().cloned().unwrap_or_default(),
+            heading: chunk.heading.last().cloned().unwrap_or_default(),
         })
         .collect()
 }
@@ -225,7 +270,7 @@ mod tests {
     #[test]
     fn only_prose_is_quoted() {
         let text = "# Storage\n\nData is kept on disk (e.g. in logs). It survives a crash.\n\n```sh\nrm -rf this is code not prose\n```\n| a | b |\n- first item of the list\n2. second item stands alone\n";
-        let found: Vec<String> = sentences(&passage(1, text)).into_iter().map(|s| s.text).collect();
+        let found: Vec<String> = sentences(&passage(1, text).chunk, 1).into_iter().map(|s| s.text).collect();
         assert_eq!(
             found,
             [
@@ -245,6 +290,21 @@ mod tests {
         ];
         let answer = answer(None, &passages, "where is etcd metadata?").await.unwrap();
         assert_eq!(answer, "> The etcd service holds the metadata of the store. [2]");
+    }
+
+    #[tokio::test]
+    async fn the_best_sentence_is_found_where_it_stands() {
+        let text = "# Storage\n\nThe weather is fine today. The *etcd*\n  service holds\tthe metadata of it.\n\n- The cat sleeps all day.\n";
+        let chunk = passage(1, text).chunk;
+        let best = |question| best_sentence(None, &chunk, question);
+        let found = best("where is etcd metadata?").await.unwrap().unwrap();
+        assert_eq!(&text[found], "The *etcd*\n  service holds\tthe metadata of it.");
+        assert_eq!(&text[best("what of the cat").await.unwrap().unwrap()], "The cat sleeps all day.");
+        assert_eq!(best("quite another thing").await.unwrap(), None);
+        assert_eq!(
+            best_sentence(None, &passage(1, "```\nno prose at all here\n```").chunk, "prose").await.unwrap(),
+            None
+        );
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod fuse;
 mod handbook;
 mod ingest;
 mod plan;
+mod project;
 mod prompt;
 mod retrieve;
 #[cfg(test)]
@@ -19,10 +20,11 @@ mod tests;
 
 pub use ask::{Ask, AskEvent, ask};
 pub use copy::{CopyJob, CopyReport, copy};
-pub use extractive::LABEL as EXTRACTIVE_LABEL;
+pub use extractive::{LABEL as EXTRACTIVE_LABEL, best_sentence};
 pub use fuse::fuse;
 pub use handbook::needs_index;
 pub use ingest::{IngestJob, ingest};
+pub use project::project;
 pub use prompt::{Templates, citations};
 pub use retrieve::{Retrieval, retrieve};
 

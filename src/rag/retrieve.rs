@@ -112,6 +112,19 @@ fn single(hits: &[Hit], scores: impl Fn(&Hit, u32) -> Scores) -> Vec<(ChunkId, S
     hits.iter().zip(1..).map(|(hit, rank)| (hit.id, scores(hit, rank))).collect()
 }
 
+/// The model that dense search in this collection uses.
+///
+/// # Errors
+/// When there is none, when the collection has no vectors, or those of another model.
+pub(super) fn dense_or_refuse<'a>(
+    embedder: Option<&'a Arc<dyn Embedder>>,
+    collection: &CollectionInfo,
+) -> Result<&'a Arc<dyn Embedder>, RagError> {
+    let mode = effective_mode(Mode::Dense, embedder, collection, &mut Vec::new())?;
+    let none = || RagError::NoVectors { collection: collection.name.clone() };
+    embedder.filter(|_| mode.uses_dense()).ok_or_else(none)
+}
+
 /// The mode that can be had with this model and collection.
 fn effective_mode(
     wanted: Mode,

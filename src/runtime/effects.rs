@@ -1,4 +1,5 @@
 mod collections;
+mod evidence;
 mod paths;
 
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
@@ -10,12 +11,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Setup, export, history};
+use super::{Setup, history};
 use crate::{
     app::{Effect, Event},
     chat::ChatModel,
     domain::{
-        Candidate, Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Progress, ProgressSnapshot,
+        Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Message, Progress, ProgressSnapshot,
         SearchSettings, SourceSpec, TurnId,
     },
     embed::Embedder,
@@ -94,8 +95,8 @@ pub struct Effects {
     model: Option<Watched>,
     /// Ends the reading of rows that is under way.
     browsing: CancellationToken,
-    /// Ends the search with other settings that is under way.
-    retrieving: CancellationToken,
+    /// Ends what the evidence view waits for.
+    looking: evidence::Looking,
 }
 
 /// What tasks need.
@@ -138,7 +139,7 @@ impl Effects {
             job: None,
             model: None,
             browsing,
-            retrieving: CancellationToken::new(),
+            looking: evidence::Looking::default(),
         };
         let note = setup.chat_note;
         effects.spawn(async move |shared| {
@@ -193,22 +194,15 @@ impl Effects {
                 }
             }
             Effect::Retrieve { request, collection, question, settings } => {
-                self.retrieving.cancel();
-                self.retrieving = self.shared.cancel.child_token();
-                self.answer(&self.retrieving, async move |shared| {
-                    let found = contained(shared.retrieve(&collection, &question, &settings)).await;
-                    Event::RetrievedAgain { request, result: found.map_err(|error| error.to_string()) }
-                });
+                self.retrieve_again(request, collection, question, settings);
             }
-            Effect::Export { json } => self.answer(&self.shared.cancel, async move |shared| {
-                let folder = shared.history_file.with_file_name("exports");
-                let written = tokio::task::spawn_blocking(move || export::write(&folder, &json)).await;
-                Event::Notice(match written {
-                    Ok(Ok(file)) => format!("written to {}", file.display()),
-                    Ok(Err(error)) => format!("the turn could not be written: {error}"),
-                    Err(error) => format!("the turn could not be written: {error}"),
-                })
-            }),
+            Effect::Project { request, collection, question, ids } => {
+                self.project(request, collection, question, ids);
+            }
+            Effect::FindSentence { request, collection, id, question, by_meaning } => {
+                self.find_sentence(request, collection, id, question, by_meaning);
+            }
+            Effect::Export { json } => self.export(json),
             Effect::StartIngest { job, collection, sources, force } => {
                 let watched = Watched::new(&self.shared.cancel);
                 let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
@@ -377,16 +371,6 @@ impl Shared {
         Ok((store, embedder, collection, note))
     }
 
-    async fn retrieve(
-        &self,
-        collection: &str,
-        question: &str,
-        settings: &SearchSettings,
-    ) -> Result<Arc<[Candidate]>, RagError> {
-        let (store, embedder, collection, _) = self.searched(collection, settings).await?;
-        Ok(rag::retrieve(store.as_ref(), embedder.as_ref(), &collection, question, settings).await?.candidates)
-    }
-
     async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
         let (store, embedder, collection, note) = self.searched(&name, &settings).await?;
         let (sender, mut answer) = mpsc::channel(64);
@@ -407,9 +391,14 @@ impl Shared {
                             (found.mode, found.passages, found.candidates, found.timings);
                         // The same template gives the same prompt that the model is sent.
                         let prompt = self.chat.as_ref().map(|_| self.templates.messages(&passages, question));
-                        let prompt = prompt.unwrap_or_default().into();
-                        Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices }
+                        let prompt: Arc<[Message]> = prompt.unwrap_or_default().into();
+                        let counted = evidence::count_tokens(embedder.clone(), Arc::clone(&prompt));
+                        self.send(Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices })
+                            .await;
+                        let Some(tokens) = counted.await else { continue };
+                        Event::PromptCounted { turn, tokens }
                     }
+                    AskEvent::Began(timings) => Event::AnswerBegan { turn, timings },
                     AskEvent::Text(text) => Event::Delta { turn, text },
                     AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
                     AskEvent::Finished { finish, usage, timings } => Event::Finished { turn, finish, usage, timings },

@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::folder;
+
 /// Writes a turn into a new file, readable by nobody but the person; never over another one.
 ///
 /// # Errors
-/// When the folder or the file can't be written.
+/// When the folder or the file can't be written; half a file is taken away again.
 pub fn write(folder: &Path, json: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
+    folder::make_private(folder)?;
     let mut number = 1_u32;
     loop {
         let path = folder.join(format!("turn-{number}.json"));
@@ -20,7 +22,15 @@ pub fn write(folder: &Path, json: &str) -> io::Result<PathBuf> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(&path) {
-            Ok(mut file) => return file.write_all(json.as_bytes()).map(|()| path),
+            Ok(mut file) => {
+                return match file.write_all(json.as_bytes()) {
+                    Ok(()) => Ok(path),
+                    Err(error) => {
+                        let _ = fs::remove_file(&path);
+                        Err(error)
+                    }
+                };
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists && number < u32::MAX => number += 1,
             Err(error) => return Err(error),
         }
@@ -37,5 +47,16 @@ mod tests {
         let exports = folder.path().join("exports");
         let files = ["one", "two"].map(|json| write(&exports, json).unwrap());
         assert_eq!(files.map(|file| fs::read_to_string(file).unwrap()), ["one", "two"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let exports = folder.path().join("exports");
+        let file = write(&exports, "{}").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&exports), mode(&file)), (0o700, 0o600));
     }
 }

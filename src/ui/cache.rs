@@ -1,7 +1,9 @@
-use super::{chat::ChatRows, collections::RowText, keys::Keymap, passages::PassageRows, theme::Theme};
+use super::{
+    chat::ChatRows, collections::RowText, evidence::Wrapped, keys::Keymap, passages::PassageRows, theme::Theme,
+};
 use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Move, PaletteAction, Scroll, State,
-    Step, View,
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Move, PaletteAction, Place, Scroll,
+    State, Step, Toward, View, searchable,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
@@ -12,13 +14,14 @@ pub struct ViewCache {
     pub(super) chat: ChatRows,
     pub(super) passage: PassageRows,
     pub(super) row: RowText,
+    pub(super) evidence: Wrapped,
     pub(super) measured: Measured,
 }
 
 impl ViewCache {
     pub fn new(theme: Theme, keymap: Keymap) -> Self {
-        let (chat, passage, row) = Default::default();
-        Self { theme, keymap, chat, passage, row, measured: Measured::default() }
+        let (chat, passage, row, evidence) = Default::default();
+        Self { theme, keymap, chat, passage, row, evidence, measured: Measured::default() }
     }
 
     /// Bytes of answers given to the Markdown parser so far: what streaming cost.
@@ -57,6 +60,7 @@ impl Extent {
         let last = self.rows.checked_sub(1)?;
         let page = self.height.max(1);
         Some(match by {
+            Move::Left | Move::Right => at,
             Move::Up => at.saturating_sub(1),
             Move::Down => (at + 1).min(last),
             Move::PageUp => at.saturating_sub(page),
@@ -72,6 +76,7 @@ impl Extent {
         // A page keeps one row, so that the eye finds where it was.
         let page = self.height.saturating_sub(1).max(1);
         match by {
+            Move::Left | Move::Right => self.top,
             Move::Up => self.top.saturating_sub(1),
             Move::Down => self.top + 1,
             Move::PageUp => self.top.saturating_sub(page),
@@ -110,6 +115,13 @@ pub(super) struct Measured {
 impl Measured {
     /// What a movement means for whatever has the keys.
     pub fn resolve(&self, state: &State, by: Move) -> Option<Action> {
+        match (by, state.place() == Place::Map) {
+            (Move::Left, true) => return Some(Action::Evidence(EvidenceAction::SelectToward(Toward::Left))),
+            (Move::Right, true) => return Some(Action::Evidence(EvidenceAction::SelectToward(Toward::Right))),
+            (Move::Left, false) => return Some(Action::OlderTurn),
+            (Move::Right, false) => return Some(Action::NewerTurn),
+            (Move::Up | Move::Down | Move::PageUp | Move::PageDown | Move::Top | Move::Bottom, _) => {}
+        }
         if let Some(palette) = &state.palette {
             let to = self.palette.selected(palette.selected, by)?;
             return Some(Action::Palette(PaletteAction::Select(to)));
@@ -121,13 +133,27 @@ impl Measured {
             View::Chat => self.resolve_in_chat(state, by),
             View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
             View::Collections => self.resolve_in_collections(state, by),
-            View::Evidence if state.evidence.pane == EvidencePane::Candidates => {
-                let rows = state.evidence.rows(state.shown_turn()?);
-                let to = self.candidates.selected(state.evidence.index(&rows), by)?;
-                Some(Action::Evidence(EvidenceAction::Select(to)))
-            }
-            View::Evidence => Some(Action::Scroll(Scroll::Evidence(self.evidence.moved(by)))),
+            View::Evidence => self.resolve_in_evidence(state, by),
         }
+    }
+
+    fn resolve_in_evidence(&self, state: &State, by: Move) -> Option<Action> {
+        let toward = |toward| Some(Action::Evidence(EvidenceAction::SelectToward(toward)));
+        let at = match (state.evidence.pane, by, &state.evidence.choosing) {
+            (_, _, Some(chosen)) => {
+                let known = searchable(state.collections.entries.as_deref());
+                known.iter().position(|info| info.name == *chosen).unwrap_or(0)
+            }
+            (EvidencePane::Map, Move::Up, None) => return toward(Toward::Up),
+            (EvidencePane::Map, Move::Down, None) => return toward(Toward::Down),
+            (EvidencePane::Map | EvidencePane::Candidates, _, None) => {
+                state.evidence.index(&state.evidence.rows(state.shown_turn()?))
+            }
+            (EvidencePane::Passage | EvidencePane::Figures | EvidencePane::Prompt, _, None) => {
+                return Some(Action::Scroll(Scroll::Evidence(self.evidence.moved(by))));
+            }
+        };
+        Some(Action::Evidence(EvidenceAction::Select(self.candidates.selected(at, by)?)))
     }
 
     fn resolve_in_collections(&self, state: &State, by: Move) -> Option<Action> {

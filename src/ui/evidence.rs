@@ -1,25 +1,57 @@
-//! One turn in full: every candidate with each retriever's score and rank, how the ranks moved, the distances, the
-//! timings, and the prompt as it was sent.
+//! One turn in full: every candidate with each retriever's score and rank, how the ranks moved, the candidates' texts, a
+//! map of them, the distances, the timings, and the prompt as it was sent.
 
+mod beside;
 mod figures;
+mod map;
+mod passage;
+mod prompt;
 mod table;
-
-use std::collections::BTreeSet;
 
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
-    style::{Modifier, Style},
     text::Line,
 };
-use unicode_segmentation::UnicodeSegmentation;
 
-use super::{ViewCache, cache::Extent, inline::Inline, inline::paragraph, layout, pane, passages, theme::Theme};
+use super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, theme::Theme};
 use crate::{
     app::{EvidencePane, State},
-    domain::{Chunk, Role, Turn, TurnState},
-    text::one_line,
+    domain::Turn,
+    text::{fit, one_line, width},
 };
+
+/// From this width on a map that was made has a place of its own.
+const VERY_WIDE: u16 = 150;
+
+/// Text of a pane, wrapped once.
+#[derive(Debug, Default)]
+pub struct Wrapped {
+    key: Option<Key>,
+    title: String,
+    /// Stands in the lower border.
+    legend: String,
+    rows: Vec<Line<'static>>,
+    /// The row that is shown first where nobody scrolled, and one that should be in view then too.
+    top: usize,
+    best: Option<usize>,
+}
+
+/// What wrapped text was made from.
+#[derive(Debug, PartialEq)]
+enum Key {
+    Passage(passage::Key),
+    Prompt(prompt::Key),
+}
+
+impl Wrapped {
+    fn first_row(&self, height: usize) -> usize {
+        match self.best {
+            Some(best) if best >= self.top + height => best.saturating_sub(height / 3),
+            Some(_) | None => self.top,
+        }
+    }
+}
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
@@ -30,121 +62,109 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         pane::rows(frame, pane::inner(area), 1, rows.iter());
         return;
     };
-    for (shown, area) in places(state.evidence.pane, area) {
+    for (shown, area) in places(state.evidence.pane, state.evidence.map_of(turn).is_some(), area) {
         let focused = state.evidence.pane == shown && !state.overlaid();
         match shown {
             EvidencePane::Candidates => table::draw(state, turn, index, focused, cache, frame, area),
-            EvidencePane::Passage | EvidencePane::Figures | EvidencePane::Prompt => {
-                let columns = usize::from(area.width.saturating_sub(4)).max(2);
-                let (title, rows) = match shown {
-                    EvidencePane::Figures => ("Figures".to_owned(), figures::rows(turn, columns, &theme)),
-                    EvidencePane::Prompt => prompt(turn, columns, &theme),
-                    EvidencePane::Passage | EvidencePane::Candidates => passage(state, turn, columns, &theme),
-                };
-                let inner = pane::inner(area);
-                let scroll = if focused { state.evidence.scroll } else { 0 };
-                let extent = Extent::new(rows.len(), usize::from(inner.height), scroll);
-                if focused {
-                    cache.measured.evidence = extent;
-                }
-                pane::draw(frame, area, &theme, &title, focused, extent);
-                pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
+            EvidencePane::Map => map::draw(state, turn, focused, &theme, frame, area),
+            EvidencePane::Figures => {
+                let rows = figures::rows(state, turn, columns(area), &theme);
+                let title = if state.evidence.found(turn).is_some() { "Figures · searched again" } else { "Figures" };
+                draw_rows(state, cache, (title, ""), &rows, 0, focused, frame, area);
             }
+            EvidencePane::Passage | EvidencePane::Prompt => draw_text(state, turn, shown, focused, cache, frame, area),
         }
     }
+}
+
+fn draw_text(
+    state: &State,
+    turn: &Turn,
+    shown: EvidencePane,
+    focused: bool,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let theme = cache.theme;
+    let mut wrapped = std::mem::take(&mut cache.evidence);
+    let key = match shown {
+        EvidencePane::Prompt => Key::Prompt(prompt::key(turn, columns(area))),
+        _ => Key::Passage(passage::key(state, turn, columns(area))),
+    };
+    if wrapped.key.as_ref() != Some(&key) {
+        wrapped = match &key {
+            Key::Prompt(_) => prompt::wrap(turn, columns(area), &theme),
+            Key::Passage(_) => passage::wrap(state, turn, columns(area), &theme),
+        };
+        wrapped.key = Some(key);
+    }
+    let top = wrapped.first_row(usize::from(pane::inner(area).height));
+    draw_rows(state, cache, (&wrapped.title, &wrapped.legend), &wrapped.rows, top, focused, frame, area);
+    cache.evidence = wrapped;
+}
+
+/// A pane of rows, shown from `top` on where nobody scrolled.
+#[expect(clippy::too_many_arguments, reason = "what is drawn, and where")]
+fn draw_rows(
+    state: &State,
+    cache: &mut ViewCache,
+    (title, foot): (&str, &str),
+    rows: &[Line<'static>],
+    top: usize,
+    focused: bool,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let inner = pane::inner(area);
+    let top = state.evidence.scroll.filter(|_| focused).unwrap_or(top);
+    let extent = Extent::new(rows.len(), usize::from(inner.height), top);
+    if focused {
+        cache.measured.evidence = extent;
+    }
+    pane::draw(frame, area, &cache.theme, title, focused, extent);
+    legend(frame, area, &cache.theme, foot);
+    pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
+}
+
+/// Columns of a pane's text.
+fn columns(area: Rect) -> usize {
+    usize::from(area.width.saturating_sub(4)).max(2)
+}
+
+/// Writes into the lower border of a pane.
+fn legend(frame: &mut Frame<'_>, area: Rect, theme: &Theme, text: &str) {
+    let room = usize::from(area.width.saturating_sub(4));
+    if text.is_empty() || room < 8 || area.height < 2 {
+        return;
+    }
+    let text = format!(" {} ", fit(text, room.saturating_sub(2)));
+    let columns = width(&text) as u16;
+    frame.buffer_mut().set_line(area.x + 2, area.bottom() - 1, &Line::styled(text, theme.dim), columns);
 }
 
 /// The table with the others below it where there is room, else only the pane that has the keys.
-fn places(focus: EvidencePane, area: Rect) -> Vec<(EvidencePane, Rect)> {
+fn places(focus: EvidencePane, has_map: bool, area: Rect) -> Vec<(EvidencePane, Rect)> {
+    use EvidencePane::{Candidates, Figures, Map, Passage, Prompt};
     if area.height < 14 {
         return vec![(focus, area)];
     }
-    let text = if focus == EvidencePane::Prompt { focus } else { EvidencePane::Passage };
-    let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(area);
-    if area.width >= layout::WIDE {
-        let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(bottom);
-        return vec![(EvidencePane::Candidates, top), (text, left), (EvidencePane::Figures, right)];
-    }
-    let below = if focus == EvidencePane::Figures { focus } else { text };
-    vec![(EvidencePane::Candidates, top), (below, bottom)]
-}
-
-/// The selected candidate's text with the question's words marked.
-fn passage(state: &State, turn: &Turn, columns: usize, theme: &Theme) -> (String, Vec<Line<'static>>) {
-    let Some(candidate) = state.shown_candidate() else { return ("Passage".to_owned(), Vec::new()) };
-    let title = format!("{} · {}", candidate.rank, named(&candidate.place, &candidate.id.to_string()));
-    let around = state.neighbours.get(&(turn.collection.clone(), candidate.id));
-    let mut chunks = around.into_iter().flatten().chain(turn.passages.iter().map(|passage| &passage.chunk));
-    let Some(chunk) = chunks.find(|chunk| chunk.id == candidate.id) else {
-        return (title, paragraph("reading …", columns, theme.dim));
+    let text = if focus == Prompt { Prompt } else { Passage };
+    let reading = focus == Map || focus != Candidates && area.width < layout::WIDE;
+    let shares = if reading { [2, 3] } else { [1, 1] };
+    let [top, bottom] = Layout::vertical(shares.map(Constraint::Fill)).areas(area);
+    let below = match focus {
+        _ if area.width >= VERY_WIDE && (has_map || focus == Map) => vec![text, Map, Figures],
+        Map if area.width >= layout::WIDE => vec![text, Map],
+        Candidates | Passage | Figures | Prompt if area.width >= layout::WIDE => vec![text, Figures],
+        Map | Figures => vec![focus],
+        Candidates | Passage | Prompt => vec![text],
     };
-    (title, marked(chunk, &turn.question, columns, theme))
+    let widths = Layout::horizontal(vec![Constraint::Fill(1); below.len()]).split(bottom);
+    std::iter::once((Candidates, top)).chain(below.into_iter().zip(widths.iter().copied())).collect()
 }
 
-fn named(place: &str, id: &str) -> String {
-    if place.is_empty() { id.to_owned() } else { one_line(place) }
-}
-
-/// Words too common to say why a passage was found.
-const COMMON: [&str; 24] = [
-    "the", "and", "for", "how", "what", "where", "when", "why", "who", "which", "are", "was", "were", "does", "did",
-    "can", "has", "have", "with", "that", "this", "from", "its", "not",
-];
-
-/// A word in the form that it is compared in: in small letters, a plural's `s` left out.
-fn bare(word: &str) -> String {
-    let small = word.to_lowercase();
-    small.strip_suffix('s').filter(|rest| rest.len() > 2).map_or(small.clone(), str::to_owned)
-}
-
-fn marked(chunk: &Chunk, question: &str, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let words = question.unicode_words().filter(|word| {
-        word.chars().count() > 1 && !word.is_ascii()
-            || word.len() > 2 && !COMMON.contains(&word.to_lowercase().as_str())
-    });
-    let words: BTreeSet<String> = words.map(bare).collect();
-    let hit = Modifier::BOLD | Modifier::UNDERLINED;
-    let mut rows = Vec::new();
-    let mut add = |text: &str, style: Style| {
-        let mut inline = Inline::default();
-        for piece in text.split_word_bounds() {
-            let style = if words.contains(&bare(piece)) { style.add_modifier(hit) } else { style };
-            inline.push_literal(piece, style);
-        }
-        rows.extend(inline.rows(columns).into_iter().map(Line::from));
-    };
-    if !chunk.heading.is_empty() {
-        add(&one_line(&chunk.heading.join(" > ")), theme.strong);
-    }
-    add(chunk.text.trim_end(), Style::new());
-    rows
-}
-
-/// The messages as they were sent.
-fn prompt(turn: &Turn, columns: usize, theme: &Theme) -> (String, Vec<Line<'static>>) {
-    if turn.prompt.is_empty() {
-        let text = if turn.state.is_running() && turn.state != TurnState::Thinking {
-            "It is made when the passages are there."
-        } else {
-            "No model was asked: sentences of the passages are quoted."
-        };
-        return ("Prompt".to_owned(), paragraph(text, columns, theme.dim));
-    }
-    let letters: usize = turn.prompt.iter().map(|message| message.content.chars().count()).sum();
-    let counted = match turn.usage {
-        Some(usage) => format!("{} tokens", usage.prompt_tokens),
-        None => format!("about {:.0} tokens", letters as f64 / passages::CHARS_PER_TOKEN),
-    };
-    let mut rows = Vec::new();
-    for message in turn.prompt.iter() {
-        let role = match message.role {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        rows.push(Line::styled(role, theme.heading));
-        rows.extend(paragraph(message.content.trim_end(), columns, Style::new()));
-        rows.push(Line::default());
-    }
-    (format!("Prompt · {counted}"), rows)
+/// Where a candidate stands in its document, or its id where that is not known.
+fn named(candidate: &crate::domain::Candidate) -> String {
+    if candidate.place.is_empty() { candidate.id.to_string() } else { one_line(&candidate.place) }
 }

@@ -79,6 +79,7 @@ fn escape_word(escape: Escape) -> &'static str {
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",
         Escape::CancelStep => "cancel",
+        Escape::CancelChoice => "cancel",
         Escape::DropRerun => "to the turn's own",
         Escape::BackToCandidates => "to the table",
         Escape::BackToRows => "to the rows",

@@ -1,15 +1,28 @@
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
-use serde_json::json;
-
+use super::export::export;
 use crate::{
-    app::{Effect, EvidenceAction, EvidencePane, RequestId, Rerun, State, View},
-    domain::{Candidate, SearchSettings, Turn},
+    app::{
+        Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, State, View,
+        evidence::{BestSentence, CandidateRow, Comparison, Map, searchable},
+    },
+    domain::{Candidate, ChunkId, Projection, SearchSettings},
 };
 
 impl State {
     /// The candidate that is selected in the evidence view.
     pub fn shown_candidate(&self) -> Option<&Candidate> {
+        self.shown_row().map(|row| row.candidate)
+    }
+
+    /// The collection that this one is in.
+    pub fn candidate_collection(&self) -> Option<&str> {
+        let (turn, row) = (self.shown_turn()?, self.shown_row()?);
+        let of_turn = row.gone && self.evidence.comparison(turn) == Comparison::Collections;
+        Some(if of_turn { &turn.collection } else { self.evidence.collection(turn) })
+    }
+
+    fn shown_row(&self) -> Option<CandidateRow<'_>> {
         let rows = self.evidence.rows(self.shown_turn()?);
         rows.get(self.evidence.index(&rows)).copied()
     }
@@ -17,108 +30,172 @@ impl State {
     /// The view is shown from now on, with the passage selected that was selected in the chat.
     pub(super) fn enter_evidence(&mut self) -> Vec<Effect> {
         self.evidence.show(EvidencePane::Candidates);
-        self.evidence.selected = self.shown_passage().map(|passage| passage.chunk.id);
-        self.load_candidate()
+        self.evidence.selected = self.shown_passage().map(|passage| (false, passage.chunk.id));
+        self.load_evidence()
     }
 
-    pub(super) fn load_candidate(&mut self) -> Vec<Effect> {
-        self.shown_candidate().map(|candidate| candidate.id).map_or_else(Vec::new, |id| self.load_around(id))
+    /// Asks for what the view shows of the selected candidate, each once: the text around it, its best sentence and, where
+    /// the map has the keys, the map.
+    pub(super) fn load_evidence(&mut self) -> Vec<Effect> {
+        let candidate = self.shown_candidate().map(|candidate| candidate.id);
+        let Some((id, collection)) = candidate.zip(self.candidate_collection().map(str::to_owned)) else {
+            return Vec::new();
+        };
+        let mut effects = self.load_around(collection.clone(), id);
+        effects.extend(self.find_sentence(collection, id));
+        if self.evidence.pane == EvidencePane::Map {
+            effects.extend(self.make_map());
+        }
+        effects
+    }
+
+    fn find_sentence(&mut self, collection: String, id: ChunkId) -> Option<Effect> {
+        let known = self.evidence.best.as_ref();
+        if known.is_some_and(|best| best.id == id && best.collection == collection) {
+            return None;
+        }
+        let request = self.collections.request();
+        let turn = self.shown_turn()?;
+        let question = turn.question.clone();
+        let mode = self.evidence.found(turn).map_or(turn.settings.mode, |found| found.mode);
+        let by_meaning = mode.uses_dense();
+        self.evidence.best =
+            Some(BestSentence { collection: collection.clone(), id, request, by_meaning, sentence: None });
+        Some(Effect::FindSentence { request, collection, id, question, by_meaning })
+    }
+
+    fn make_map(&mut self) -> Option<Effect> {
+        let request = self.collections.request();
+        let turn = self.shown_turn()?;
+        let candidates = self.evidence.found(turn).map_or(&turn.candidates, |found| &found.candidates);
+        let ids: Vec<_> = candidates.iter().take(Map::MOST).map(|candidate| candidate.id).collect();
+        // A search with other settings mostly finds what is there already.
+        if self.evidence.map_of(turn).is_some_and(|map| ids.iter().all(|id| map.asked.contains(id))) {
+            return None;
+        }
+        let (turn, question, collection) = (turn.id, turn.question.clone(), self.evidence.collection(turn).to_owned());
+        self.evidence.map = Some(Map { turn, collection: collection.clone(), asked: ids.clone(), request, made: None });
+        Some(Effect::Project { request, collection, question, ids })
+    }
+
+    pub(super) fn sentence_found(&mut self, request: RequestId, sentence: Option<Range<usize>>) {
+        if let Some(best) = self.evidence.best.as_mut().filter(|best| best.request == request) {
+            best.sentence = sentence;
+        }
+    }
+
+    pub(super) fn projected(&mut self, request: RequestId, result: Result<Arc<Projection>, String>) {
+        if let Some(map) = self.evidence.map.as_mut().filter(|map| map.request == request) {
+            map.made = Some(result);
+        }
     }
 
     pub(super) fn act_on_evidence(&mut self, action: EvidenceAction) -> Vec<Effect> {
         match action {
+            EvidenceAction::Select(at) if self.evidence.choosing.is_some() => {
+                let known = searchable(self.collections.entries.as_deref());
+                self.evidence.choosing = known.get(at.min(known.len().saturating_sub(1))).map(|info| info.name.clone());
+            }
             EvidenceAction::Select(at) => {
                 let Some(turn) = self.shown_turn() else { return Vec::new() };
                 let rows = self.evidence.rows(turn);
-                self.evidence.selected = rows.get(at.min(rows.len().saturating_sub(1))).map(|candidate| candidate.id);
-                self.evidence.scroll = 0;
-                return self.load_candidate();
+                self.evidence.selected = rows.get(at.min(rows.len().saturating_sub(1))).map(CandidateRow::key);
+                self.evidence.scroll = None;
+                return self.load_evidence();
+            }
+            EvidenceAction::SelectToward(toward) => {
+                let nearest = self.shown_turn().and_then(|turn| self.evidence.toward(turn, toward));
+                if nearest.is_some() {
+                    self.evidence.selected = nearest;
+                    return self.load_evidence();
+                }
             }
             EvidenceAction::Sort => {
                 // The selected one stays so wherever it goes.
-                self.evidence.selected = self.shown_candidate().map(|candidate| candidate.id);
+                self.evidence.selected = self.shown_row().map(|row| row.key());
                 self.evidence.sort = self.evidence.sort.next();
             }
             EvidenceAction::MoreK | EvidenceAction::LessK | EvidenceAction::NextMode | EvidenceAction::NextWeight => {
+                let Some(turn) = self.shown_turn() else { return Vec::new() };
+                let Some(settings) = action.change(self.evidence.settings(turn)) else { return Vec::new() };
+                let collection =
+                    self.evidence.rerun_of(turn).map_or(&turn.collection, |rerun| &rerun.collection).clone();
+                return self.retrieve_again(collection, settings);
+            }
+            EvidenceAction::ChooseCollection => {
                 let Some(turn) = self.shown_turn().filter(|turn| !turn.candidates.is_empty()) else {
                     return Vec::new();
                 };
-                let settings = action.change(self.evidence.settings(turn));
-                return settings.map_or_else(Vec::new, |settings| self.retrieve_again(settings));
+                let collection = self.evidence.collection(turn).to_owned();
+                self.evidence.show(EvidencePane::Candidates);
+                self.evidence.choosing = Some(collection);
+                return self.list_collections();
+            }
+            EvidenceAction::UseCollection => {
+                let chosen = self.evidence.choosing.take();
+                let known = searchable(self.collections.entries.as_deref());
+                let chosen = chosen.filter(|name| known.iter().any(|info| info.name == *name));
+                let settings = self.shown_turn().map(|turn| self.evidence.settings(turn));
+                let (Some(collection), Some(settings)) = (chosen, settings) else { return Vec::new() };
+                return self.retrieve_again(collection, settings);
             }
             EvidenceAction::Answer => {
                 let Some(turn) = self.shown_turn() else { return Vec::new() };
+                let rerun = self.evidence.rerun_of(turn);
+                let collection = rerun.map_or(&turn.collection, |rerun| &rerun.collection).clone();
                 let (question, settings) = (turn.question.clone(), self.evidence.settings(turn));
                 self.evidence.turn_changed();
                 self.view = View::Chat;
-                return self.ask(question, settings);
+                return self.ask(question, settings, collection);
             }
             EvidenceAction::Export => {
-                return self.shown_turn().map_or_else(Vec::new, |turn| vec![Effect::Export { json: export(turn) }]);
+                let Some(turn) = self.shown_turn() else { return Vec::new() };
+                match export(turn, self.evidence.rerun_of(turn)) {
+                    Ok(json) => return vec![Effect::Export { json }],
+                    Err(error) => self.notice = Some(format!("the turn could not be written: {error}")),
+                }
             }
-            EvidenceAction::NextPane => self.evidence.show(self.evidence.pane.step(1)),
-            EvidenceAction::PreviousPane => self.evidence.show(self.evidence.pane.step(3)),
+            EvidenceAction::NextPane => return self.show_pane(self.evidence.pane.next()),
+            EvidenceAction::PreviousPane => return self.show_pane(self.evidence.pane.previous()),
         }
         Vec::new()
+    }
+
+    fn show_pane(&mut self, pane: EvidencePane) -> Vec<Effect> {
+        self.evidence.show(pane);
+        self.load_evidence()
     }
 }
 
 impl State {
     /// What was found before stays until there is something new.
-    fn retrieve_again(&mut self, settings: SearchSettings) -> Vec<Effect> {
+    fn retrieve_again(&mut self, collection: String, settings: SearchSettings) -> Vec<Effect> {
         let request = self.collections.request();
-        let Some(turn) = self.shown_turn() else { return Vec::new() };
-        let (id, collection, question) = (turn.id, turn.collection.clone(), turn.question.clone());
-        let found = self.evidence.rerun_of(turn).and_then(|rerun| rerun.found.clone());
-        self.evidence.rerun = Some(Rerun { turn: id, settings, request, found });
+        let Some(turn) = self.shown_turn().filter(|turn| !turn.candidates.is_empty()) else { return Vec::new() };
+        let (id, question) = (turn.id, turn.question.clone());
+        let ended = self.evidence.rerun_of(turn).and_then(|rerun| rerun.ended.clone());
+        let running = Some(request);
+        self.evidence.rerun = Some(Rerun { turn: id, collection: collection.clone(), settings, running, ended });
         vec![Effect::Retrieve { request, collection, question, settings }]
     }
 
-    pub(super) fn retrieved_again(
-        &mut self,
-        request: RequestId,
-        result: Result<Arc<[Candidate]>, String>,
-    ) -> Vec<Effect> {
-        let Some(rerun) = self.evidence.rerun.as_mut().filter(|rerun| rerun.request == request) else {
+    pub(super) fn retrieved_again(&mut self, request: RequestId, result: Result<Arc<Found>, String>) -> Vec<Effect> {
+        let Some(rerun) = self.evidence.rerun.as_mut().filter(|rerun| rerun.running == Some(request)) else {
             return Vec::new();
         };
-        match result {
-            Ok(found) => rerun.found = Some(found),
-            Err(message) => {
-                self.evidence.rerun = None;
-                self.notice = Some(message);
-            }
+        rerun.running = None;
+        if let Ok(found) = &result {
+            self.notice = (!found.notices.is_empty()).then(|| found.notices.join("; "));
         }
-        if self.view == View::Evidence { self.load_candidate() } else { Vec::new() }
+        rerun.ended = Some(result);
+        if self.view == View::Evidence { self.load_evidence() } else { Vec::new() }
     }
-}
 
-/// Everything that is known of a turn; times in milliseconds.
-fn export(turn: &Turn) -> String {
-    let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
-    let times = &turn.timings;
-    let json = json!({
-        "question": turn.question,
-        "collection": turn.collection,
-        "settings": turn.settings,
-        "model": turn.model,
-        "passages": turn.passages,
-        "candidates": &*turn.candidates,
-        "prompt": &*turn.prompt,
-        "answer": turn.answer,
-        "reasoning": turn.reasoning,
-        "usage": turn.usage,
-        "notices": turn.notices,
-        "timings_ms": {
-            "embed": ms(times.embed),
-            "dense": ms(times.dense),
-            "keyword": ms(times.keyword),
-            "fuse": ms(times.fuse),
-            "retrieval": ms(times.retrieval),
-            "prompt": ms(times.prompt),
-            "first_token": ms(times.first_token),
-            "generation": ms(times.generation),
-        },
-    });
-    format!("{json:#}\n")
+    /// Back to what the turn was answered from; what is selected stays so if it is among that.
+    pub(super) fn drop_rerun(&mut self) -> Vec<Effect> {
+        self.evidence.selected = self.evidence.selected.map(|(_, id)| (false, id));
+        self.evidence.rerun = None;
+        self.notice = None;
+        self.load_evidence()
+    }
 }

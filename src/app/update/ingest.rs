@@ -58,7 +58,7 @@ impl State {
         self.skips_scroll = 0;
         self.neighbours.clear();
         let mut effects = self.ask_waiting();
-        effects.extend(self.load_neighbours());
+        effects.extend(self.load_shown());
         if self.view == View::Collections {
             effects.extend(self.list_collections());
         }

@@ -8,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    domain::{Chunker, Fingerprint, Indexed, IngestReport, Metric, Pooling, Progress, SourceSpec, Vector},
+    domain::{
+        ChunkId, Chunker, CollectionInfo, Fingerprint, Indexed, IngestReport, Metric, Pooling, Progress, SourceSpec,
+        Vector,
+    },
     embed::{Embedder, Role},
     store::{SqliteStore, VectorStore},
 };
@@ -162,4 +165,45 @@ async fn one_share_does_not_start_over_for_all() {
     assert!(matches!(refused, Err(RagError::ShardStartsOver { .. })), "{refused:?}");
     assert!(whole(store.as_ref()).await == before);
     assert_eq!(index(&store, &sources, None, true).await.unwrap().documents, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_is_of_the_vectors_that_the_store_holds() {
+    let home = tempfile::tempdir().unwrap();
+    let pages = ["alpha beta", "beta gamma gamma", "delta", "zz top of the pops", "quite another matter"];
+    for (page, text) in pages.iter().enumerate() {
+        write(home.path(), &format!("kb/{page}.md"), &format!("# Page\n\n## One\n\nOf {text}.\n\n## Two\n\n{text}!\n"));
+    }
+    let store = open(&home.path().join("store"));
+    index(&store, &[source(&home.path().join("kb"))], None, false).await.unwrap();
+    let held = whole(store.as_ref()).await.1;
+    let (mut ids, mut vectors) = (Vec::new(), Vec::new());
+    for document in held {
+        ids.extend(document.chunks.iter().map(|chunk| chunk.id));
+        vectors.extend(document.vectors.unwrap());
+    }
+    let own: Arc<dyn Embedder> = Arc::new(Letters(fingerprint("own")));
+    let info = store.collection(COLLECTION).await.unwrap().unwrap();
+    vectors.insert(0, own.embed(Role::Query, &["gamma?"]).unwrap().remove(0));
+    let (expected, explained) = project::principal_components(&vectors);
+    let map = async |embedder: Option<&Arc<dyn Embedder>>, info: &CollectionInfo, ids: &[ChunkId]| {
+        project::project(store.as_ref(), embedder, info, "gamma?", ids).await
+    };
+    let made = map(Some(&own), &info, &ids).await.unwrap();
+    assert_eq!((made.question, made.explained), (expected[0], explained));
+    assert!(made.points.iter().map(|(id, _)| *id).eq(ids.iter().copied()) && ids.len() == 2 * pages.len());
+    assert!(made.points.iter().map(|(_, point)| *point).eq(expected[1..].iter().copied()));
+    assert!(explained[0] > explained[1] && explained[1] > 0.0);
+
+    let gone = ChunkId::from_digest([7; 8]);
+    let fewer = map(Some(&own), &info, &[ids[2], gone, ids[0]]).await.unwrap();
+    assert!(fewer.points.iter().map(|(id, _)| *id).eq([ids[2], ids[0]]));
+    let refused = map(None, &info, &ids).await;
+    assert!(matches!(refused, Err(RagError::NoModel)), "{refused:?}");
+    let other: Arc<dyn Embedder> = Arc::new(Letters(fingerprint("other")));
+    let refused = map(Some(&other), &info, &ids).await;
+    assert!(matches!(refused, Err(RagError::Store(StoreError::WrongModel { .. }))), "{refused:?}");
+    let bare = CollectionInfo { fingerprint: None, ..info };
+    let refused = map(Some(&own), &bare, &ids).await;
+    assert!(matches!(refused, Err(RagError::NoVectors { .. })), "{refused:?}");
 }

@@ -9,15 +9,24 @@ use super::super::{
     status,
     theme::Theme,
 };
-use crate::domain::{Metric, Turn};
+use crate::{
+    app::State,
+    domain::{Candidate, Metric, StageTimings, Turn},
+};
 
 const NAMES: usize = 12;
 const TIMES: usize = 9;
 
-pub fn rows(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let mut rows = distances(turn, columns, theme);
-    rows.extend(waterfall(turn, columns, theme));
-    for notice in &turn.notices {
+/// Of the turn or, where its question was searched again, of that search.
+pub fn rows(state: &State, turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let found = state.evidence.found(turn);
+    let candidates = found.map_or(&turn.candidates, |found| &found.candidates);
+    let mut rows = distances(candidates, state.evidence.settings(turn).k, columns, theme);
+    rows.extend(search(found.map_or(&turn.timings, |found| &found.timings), columns, theme));
+    if found.is_none() {
+        rows.extend(answer(turn, columns, theme));
+    }
+    for notice in found.map_or(&turn.notices, |found| &found.notices) {
         rows.extend(super::paragraph(&format!("! {notice}"), columns, theme.warning));
     }
     rows
@@ -25,11 +34,10 @@ pub fn rows(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
 
 /// How many candidates lie at which distance, nearest at the left; a mark under those of the top k. In hybrid mode the
 /// cut is no single distance, so each of them is marked.
-fn distances(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn distances(candidates: &[Candidate], k: usize, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     const HEIGHTS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-    let found =
-        || turn.candidates.iter().filter_map(|candidate| Some((candidate.scores.dense?, candidate.rank as usize)));
-    let Some(metric) = turn.candidates.first().map(|candidate| candidate.scores.metric) else { return Vec::new() };
+    let found = || candidates.iter().filter_map(|candidate| Some((candidate.scores.dense?, candidate.rank as usize)));
+    let Some(metric) = candidates.first().map(|candidate| candidate.scores.metric) else { return Vec::new() };
     let least = found().map(|(score, _)| score).fold(f32::INFINITY, f32::min);
     let most = found().map(|(score, _)| score).fold(f32::NEG_INFINITY, f32::max);
     if least > most {
@@ -43,7 +51,7 @@ fn distances(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
         let part = if most > least { (score - nearest) / (farthest - nearest) } else { 0.0 };
         let bin = ((part * bins as f32) as usize).min(bins - 1);
         counts[bin] += 1;
-        used[bin] |= rank <= turn.settings.k;
+        used[bin] |= rank <= k;
     }
     let tallest = counts.iter().copied().max().unwrap_or(1).max(1);
     let bars: String = counts.iter().map(|count| HEIGHTS[(count * 8).div_ceil(tallest).min(8)]).collect();
@@ -52,18 +60,20 @@ fn distances(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let far = format!("farthest {}", decimals(farthest));
     let gap = " ".repeat(bins.saturating_sub(ends.len() + far.len()).max(1));
     vec![
-        Line::styled(format!("{} of {} candidates", metric.name(), found().count()), theme.heading),
+        Line::styled(format!("{} of {} candidates · ^ top {k}", metric.name(), found().count()), theme.heading),
         Line::styled(bars, theme.bar),
-        Line::from(vec![Span::raw(marks), Span::styled(format!(" ^ top {}", turn.settings.k), theme.dim)]),
+        Line::raw(marks),
         Line::styled(format!("{ends}{gap}{far}"), theme.dim),
         Line::default(),
     ]
 }
 
-/// Each stage from where it began, on one scale for the search and one for the answer.
-fn waterfall(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let times = &turn.timings;
-    let end = |start: Duration, time: Option<Duration>| start + time.unwrap_or_default();
+fn end(start: Duration, time: Option<Duration>) -> Duration {
+    start + time.unwrap_or_default()
+}
+
+/// The stages of a search, each from where it began.
+fn search(times: &StageTimings, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let zero = Duration::ZERO;
     let embedded = end(zero, times.embed);
     let searched = end(embedded, times.dense).max(end(zero, times.keyword));
@@ -76,13 +86,18 @@ fn waterfall(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
         ("fuse", searched, times.fuse),
         ("fetch", fused, fetch),
     ];
+    stages("search", &search, columns, theme)
+}
+
+/// The stages of an answer, as far as it has come, on a scale of their own.
+fn answer(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let (times, zero) = (&turn.timings, Duration::ZERO);
     let prompted = end(zero, times.prompt);
     let first = end(prompted, times.first_token);
     let answer = if turn.model.is_some() { "first token" } else { "quotes" };
     let asked =
         [("prompt", zero, times.prompt), (answer, prompted, times.first_token), ("rest", first, times.generation)];
-    let mut rows = stages("search", &search, columns, theme);
-    rows.extend(stages("answer", &asked, columns, theme));
+    let mut rows = stages("answer", &asked, columns, theme);
     let seconds = times.generation.map_or(0.0, |time| time.as_secs_f64());
     if turn.model.is_some() && seconds > 0.0 {
         rows.push(match turn.usage {

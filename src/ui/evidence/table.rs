@@ -9,20 +9,30 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme};
+use super::{
+    super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme},
+    beside, legend, named,
+};
 use crate::{
-    app::{SortBy, State},
-    domain::{Candidate, Fusion, Metric, Mode, Turn, TurnState},
+    app::{CandidateRow, Comparison, SortBy, State, searchable},
+    domain::{Fusion, Metric, Mode, Turn, TurnState},
     text::{fit, one_line, width},
 };
 
-/// Columns of one retriever: score, rank and movement, or where room is short without the last.
+/// Columns of one retriever: score, rank and movement, or where room is short without the last, or the rank alone.
 const LEG: usize = 15;
 const SHORT_LEG: usize = 10;
+const RANK_LEG: usize = 5;
 /// Below this width the movements and the fused score give way.
 const NARROW: usize = 60;
 /// Columns of the rank of before.
 const WAS: usize = 9;
+
+/// A line of the table: a candidate by its place, or a rule with a word on it.
+enum Entry {
+    Row(usize),
+    Rule(String),
+}
 
 pub fn draw(
     state: &State,
@@ -34,102 +44,177 @@ pub fn draw(
     area: Rect,
 ) {
     let theme = cache.theme;
+    if let Some(chosen) = &state.evidence.choosing {
+        return draw_choice(state, chosen, cache, frame, area);
+    }
     let inner = pane::inner(area);
     let columns = usize::from(inner.width);
     let rows = state.evidence.rows(turn);
     if rows.is_empty() {
         cache.measured.candidates = Extent::default();
-        pane::draw(frame, area, &theme, &format!("Evidence · turn {}", index + 1), focused, Extent::default());
-        let text = match &turn.state {
-            TurnState::Waiting => "… waiting".to_owned(),
-            TurnState::Retrieving => "… searching".to_owned(),
-            TurnState::Stopped => "stopped before anything was found".to_owned(),
-            TurnState::Failed(why) => format!("✗ {why}"),
-            TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found".to_owned(),
-        };
-        pane::rows(frame, inner, 1, paragraph(&text, columns.saturating_sub(2).max(2), theme.dim).iter());
+        let what = if state.evidence.rerun_of(turn).is_some() { "Searched again" } else { "Evidence" };
+        pane::draw(frame, area, &theme, &format!("{what} · turn {}", index + 1), focused, Extent::default());
+        let text = paragraph(&nothing(state, turn), columns.saturating_sub(2).max(2), theme.dim);
+        pane::rows(frame, inner, 1, text.iter());
         return;
     }
     let settings = state.evidence.settings(turn);
-    let k = settings.k;
-    let rerun = state.evidence.rerun_of(turn);
-    let again = rerun.is_some_and(|rerun| rerun.found.is_some());
+    let entries = entries(state, turn, &rows, settings.k);
     let selected = state.evidence.index(&rows);
-    // The cut is a line of its own, where the order is the one that it cuts.
-    let cut = (state.evidence.sort == SortBy::Rank && k < rows.len()).then_some(k);
-    let behind = |at: usize| at + usize::from(cut.is_some_and(|cut| at >= cut));
+    let place = entries.iter().position(|entry| matches!(entry, Entry::Row(at) if *at == selected)).unwrap_or(0);
     let height = usize::from(inner.height).saturating_sub(1);
-    let extent = cache.measured.candidates.keeping(behind(rows.len()), height, behind(selected));
+    let extent = cache.measured.candidates.keeping(entries.len(), height, place);
     cache.measured.candidates = Extent { rows: rows.len(), ..extent };
-    let what = if rerun.is_some() { "Searched again" } else { "Evidence" };
-    let mut title = format!("{what} · turn {} · {} candidates · {} · k={k}", index + 1, rows.len(), settings.mode);
-    if settings.mode == Mode::Hybrid {
+    let comparison = state.evidence.comparison(turn);
+    let sort = state.evidence.sort;
+    let layout = Columns::new(columns, comparison != Comparison::Itself, rows[0].candidate.scores.metric);
+    let beside = beside::Columns::new(columns);
+    let collections = comparison == Comparison::Collections;
+    let header = match collections {
+        true => beside.header(turn, &rows, state.evidence.collection(turn), sort),
+        false => layout.header(sort),
+    };
+    let mut title = title(state, turn, index, &rows);
+    // A column that is not shown can't be marked.
+    if !header.contains(SORTED) {
+        title = format!("by {} · {title}", sort.name());
+    }
+    pane::draw(frame, area, &theme, &title, focused, extent);
+    let mut lines = vec![Line::styled(header, theme.strong)];
+    lines.extend(entries.iter().skip(extent.top).take(extent.height).map(|entry| match entry {
+        Entry::Rule(text) => {
+            let rule = "─".repeat(columns.saturating_sub(width(text) + 3));
+            Line::styled(format!("── {text}{rule}"), theme.dim)
+        }
+        Entry::Row(at) if collections => beside.row(&rows[*at], *at == selected, settings.k, turn.settings.k, &theme),
+        Entry::Row(at) => layout.row(&rows[*at], *at == selected, settings.k, &theme),
+    }));
+    pane::rows(frame, inner, 0, lines.iter());
+}
+
+/// Why there is no candidate to show.
+fn nothing(state: &State, turn: &Turn) -> String {
+    match state.evidence.rerun_of(turn) {
+        Some(rerun) if rerun.running.is_some() => return "… searching again".to_owned(),
+        Some(rerun) => match &rerun.ended {
+            Some(Err(why)) => return format!("✗ {why}\n\nEsc goes back to what the answer was made from."),
+            Some(Ok(_)) => return "nothing was found\n\nEsc goes back to what the answer was made from.".to_owned(),
+            None => {}
+        },
+        None => {}
+    }
+    match &turn.state {
+        TurnState::Waiting => "… waiting".to_owned(),
+        TurnState::Retrieving => "… searching".to_owned(),
+        TurnState::Stopped => "stopped before anything was found".to_owned(),
+        TurnState::Failed(why) => format!("✗ {why}"),
+        TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found".to_owned(),
+    }
+}
+
+/// The table's lines: the cut is a line of its own where the order is the one that it cuts, and what the search lost
+/// stands below another.
+fn entries(state: &State, turn: &Turn, rows: &[CandidateRow<'_>], k: usize) -> Vec<Entry> {
+    let collections = state.evidence.comparison(turn) == Comparison::Collections;
+    let found = rows.iter().filter(|row| !row.gone).count();
+    let cut = (state.evidence.sort == SortBy::Rank && k < found).then_some(k);
+    let mut entries = Vec::with_capacity(rows.len() + 2);
+    for at in 0..rows.len() {
+        if cut == Some(at) {
+            entries.push(Entry::Rule(format!("top {k} ")));
+        }
+        if at == found && !collections {
+            entries.push(Entry::Rule(format!("gone: {} found before and not now ", rows.len() - found)));
+        }
+        entries.push(Entry::Row(at));
+    }
+    entries
+}
+
+fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>]) -> String {
+    let rerun = state.evidence.rerun_of(turn);
+    let settings = state.evidence.settings(turn);
+    let mut what = match rerun {
+        Some(rerun) if rerun.running.is_some() => "… searching again",
+        Some(_) => "Searched again",
+        None => "Evidence",
+    }
+    .to_owned();
+    let found = rows.iter().filter(|row| !row.gone).count();
+    if state.evidence.comparison(turn) == Comparison::Settings {
+        let new = rows.iter().filter(|row| !row.gone && row.was.is_none()).count();
+        what.push_str(&format!(" · {new} new, {} gone", rows.len() - found));
+    }
+    let mode = state.evidence.found(turn).filter(|_| rerun.is_some_and(|rerun| rerun.running.is_none()));
+    let mode = mode.map_or(settings.mode, |found| found.mode);
+    let mut title = format!("{what} · turn {} · {found} candidates · {mode} · k={}", index + 1, settings.k);
+    if mode == Mode::Hybrid {
         title.push_str(&match settings.fusion {
             Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
             Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
         });
     }
-    pane::draw(frame, area, &theme, &title, focused, extent);
-
-    let (leg, fused) = if columns < NARROW { (SHORT_LEG, 0) } else { (LEG, 7) };
-    let room = columns.saturating_sub(9 + 2 * leg + fused + if again { WAS } else { 0 });
-    // A title that can't be read gives its room to the place.
-    let title = if room < 60 { 0 } else { (room / 2).max(room.saturating_sub(60)) };
-    let layout = Columns { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, again };
-    let mut lines = vec![layout.header(state.evidence.sort, rows[0].scores.metric, &theme)];
-    for (at, candidate) in rows.iter().enumerate() {
-        if cut == Some(at) {
-            let text = format!("── top {k} ");
-            let rule = "─".repeat(columns.saturating_sub(width(&text)));
-            lines.push(Line::styled(format!("{text}{rule}"), theme.dim));
-        }
-        let row = behind(at);
-        if row >= extent.top && row < extent.top + extent.height {
-            let was = turn.candidates.iter().find(|old| old.id == candidate.id).map(|old| old.rank);
-            lines.push(layout.row(candidate, was, at == selected, candidate.rank as usize <= k, &theme));
-        } else {
-            lines.push(Line::default());
-        }
-    }
-    let shown = lines.drain(1..).skip(extent.top).collect::<Vec<_>>();
-    pane::rows(frame, inner, 0, lines.iter().chain(&shown));
+    title
 }
 
 struct Columns {
     place: usize,
     title: usize,
     leg: usize,
+    metric: Metric,
     /// What is shown was searched again: the ranks of before stand beside the new ones.
     again: bool,
 }
 
 impl Columns {
-    fn header(&self, sort: SortBy, metric: Metric, theme: &Theme) -> Line<'static> {
-        let mark = |by: SortBy, name: &str| format!("{name}{}", if by == sort { "▾" } else { "" });
+    fn new(columns: usize, again: bool, metric: Metric) -> Self {
+        let (leg, fused) = match (columns < NARROW, again) {
+            (false, _) => (LEG, 7),
+            (true, false) => (SHORT_LEG, 0),
+            (true, true) => (RANK_LEG, 0),
+        };
+        let room = columns.saturating_sub(9 + 2 * leg + fused + if again { WAS } else { 0 });
+        // A title that can't be read gives its room to the place.
+        let title = if room < 60 { 0 } else { (room / 2).max(room.saturating_sub(60)) };
+        Self { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, metric, again }
+    }
+
+    fn header(&self, sort: SortBy) -> String {
+        let mark = |by: SortBy, name: &str| marked(by == sort, name);
         let was = if self.again { format!("{:<WAS$}", "was") } else { String::new() };
         let mut text =
             format!("{:<7}{was}{}", mark(SortBy::Rank, " rank"), padded(&mark(SortBy::Place, "place"), self.place));
         if self.title > 0 {
             text = format!("{text}  {}", padded("title", self.title));
         }
-        let dense = mark(SortBy::Dense, metric.name());
+        let dense = mark(SortBy::Dense, self.metric.name());
         let keyword = mark(SortBy::Keyword, "bm25");
         let leg = self.leg;
         let fused = if leg == LEG { mark(SortBy::Fused, "fused") } else { String::new() };
-        let text = format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}");
-        Line::styled(text, theme.strong)
+        format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}")
     }
 
-    fn row(&self, candidate: &Candidate, was: Option<u32>, selected: bool, used: bool, theme: &Theme) -> Line<'static> {
+    fn row(&self, row: &CandidateRow<'_>, selected: bool, k: usize, theme: &Theme) -> Line<'static> {
+        let candidate = row.candidate;
         let scores = &candidate.scores;
         let mark = if selected { "▸" } else { " " };
-        let dot = if used { "•" } else { " " };
-        let place = super::named(&candidate.place, &candidate.id.to_string());
-        let style = if selected { theme.focus } else { Style::new() };
+        let dot = if !row.gone && candidate.rank as usize <= k { "•" } else { " " };
+        let style = match (selected, row.gone) {
+            (true, _) => theme.focus,
+            (false, true) => theme.dim,
+            (false, false) => Style::new(),
+        };
+        let (rank, was) = match (row.gone, row.was) {
+            (true, _) => ("gone".to_owned(), candidate.rank.to_string()),
+            (false, Some(was)) => {
+                (candidate.rank.to_string(), format!("{:<3} {}", was.rank, moved(was.rank, candidate.rank)))
+            }
+            (false, None) => (candidate.rank.to_string(), "new".to_owned()),
+        };
         let mut spans = vec![
-            Span::styled(format!("{mark}{dot}{:<5}", candidate.rank), style),
-            Span::raw(if self.again { before(was, candidate.rank) } else { String::new() }),
-            Span::styled(padded(&place, self.place), style),
+            Span::styled(format!("{mark}{dot}{rank:<5}"), style),
+            Span::raw(if self.again { padded(&was, WAS) } else { String::new() }),
+            Span::styled(padded(&named(candidate), self.place), style),
         ];
         if self.title > 0 {
             spans.push(Span::styled(format!("  {}", padded(&one_line(&candidate.title), self.title)), theme.dim));
@@ -140,21 +225,28 @@ impl Columns {
         if self.leg == LEG {
             legs.push_str(&scores.fused.map_or_else(|| "–".to_owned(), |fused| format!("{fused:.3}")));
         }
-        spans.push(Span::raw(legs));
+        spans.push(Span::styled(legs, if row.gone { theme.dim } else { Style::new() }));
         Line::from(spans)
     }
 
     /// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.
     fn leg(&self, score: Option<String>, rank: Option<u32>, last: u32) -> String {
         let (Some(score), Some(rank)) = (score, rank) else { return padded("–", self.leg) };
-        let moved = if self.leg < LEG { String::new() } else { format!(" {}", moved(rank, last)) };
-        padded(&format!("{score:<5} #{rank:<3}{moved}"), self.leg)
+        let text = match self.leg {
+            RANK_LEG => format!("#{rank}"),
+            SHORT_LEG => format!("{score:<5} #{rank}"),
+            _ => format!("{score:<5} #{rank:<3} {}", moved(rank, last)),
+        };
+        padded(&text, self.leg)
     }
 }
 
-/// `4 ▲3`: the rank of before, and how far it is from the new one.
-fn before(was: Option<u32>, now: u32) -> String {
-    padded(&was.map_or_else(|| "–".to_owned(), |was| format!("{was:<3} {}", moved(was, now))), WAS)
+/// Stands behind the name of the column that the table is ordered by.
+const SORTED: &str = "▾";
+
+/// A column's name, marked where the table is ordered by it.
+pub fn marked(sorted: bool, name: &str) -> String {
+    format!("{name}{}", if sorted { SORTED } else { "" })
 }
 
 fn moved(from: u32, to: u32) -> String {
@@ -165,8 +257,40 @@ fn moved(from: u32, to: u32) -> String {
     }
 }
 
-fn padded(text: &str, columns: usize) -> String {
+pub fn padded(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
     let pad = " ".repeat(columns.saturating_sub(width(&text)));
     text + &pad
+}
+
+/// The collections that the question can be searched in.
+fn draw_choice(state: &State, chosen: &str, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = cache.theme;
+    let inner = pane::inner(area);
+    let known = searchable(state.collections.entries.as_deref());
+    let selected = known.iter().position(|info| info.name == chosen).unwrap_or(0);
+    let extent = cache.measured.candidates.keeping(known.len(), usize::from(inner.height), selected);
+    cache.measured.candidates = extent;
+    pane::draw(frame, area, &theme, "Search again in which collection?", !state.overlaid(), extent);
+    legend(frame, area, &theme, "Enter searches · Esc cancels");
+    let columns = usize::from(inner.width);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (at, info) in known.iter().enumerate().skip(extent.top) {
+        let (mark, style) = if at == selected { ("▸", theme.focus) } else { (" ", Style::new()) };
+        let model = info.fingerprint.as_ref().map_or("no vectors", |fingerprint| &fingerprint.model);
+        let about = format!("{} passages · {}", info.passages, one_line(model));
+        lines.push(Line::from(vec![
+            Span::styled(format!("{mark} {}  ", padded(&one_line(&info.name), 20.min(columns / 2))), style),
+            Span::styled(about, theme.dim),
+        ]));
+    }
+    if known.is_empty() {
+        let text = match &state.collections.error {
+            Some(why) => format!("✗ {why}"),
+            None if state.collections.reading.is_some() => "… reading the list".to_owned(),
+            None => "there is no collection with passages in it".to_owned(),
+        };
+        lines = paragraph(&text, columns.saturating_sub(2).max(2), theme.dim);
+    }
+    pane::rows(frame, inner, 1, lines.iter());
 }
