@@ -274,6 +274,7 @@ impl World {
             chat_note: None,
             templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
             history_file: folder.path().join("history"),
+            now: || "2026-01-31T17:05:00+01:00".to_owned(),
             theme: Theme::new(false),
         };
         let (keys, typed) = mpsc::unbounded_channel();

@@ -9,6 +9,7 @@ mod editor;
 mod event;
 mod evidence;
 mod history;
+mod ingest;
 mod state;
 mod update;
 
@@ -17,4 +18,5 @@ pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
 pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
 pub use history::History;
-pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};
+pub use ingest::{EndedIngest, IngestAction, IngestJob, IngestPane, IngestView};
+pub use state::{Answerer, Armed, Escape, Focus, Model, State, Store, View};

@@ -5,8 +5,8 @@ mod ingest;
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, Scroll, State, Step, Store,
-    View,
+    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, IngestJob, Model, Scroll, State,
+    Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
@@ -45,15 +45,23 @@ impl State {
                 self.ask_waiting()
             }
             Event::ModelProgress { snapshot, elapsed } => {
-                self.model = Model::Loading { snapshot, elapsed };
+                if let Model::Loading { snapshot: last, pace } = &mut self.model {
+                    pace.sample(&snapshot, elapsed);
+                    *last = snapshot;
+                }
+                if !self.is_downloading() {
+                    self.disarm(Armed::StopDownload);
+                }
                 Vec::new()
             }
             Event::ModelReady { name, dim } => {
                 self.model = Model::Ready { name, dim };
+                self.disarm(Armed::StopDownload);
                 Vec::new()
             }
             Event::ModelFailed(message) => {
                 self.model = Model::Failed(message);
+                self.disarm(Armed::StopDownload);
                 Vec::new()
             }
             Event::ChatModel { label, note } => {
@@ -115,8 +123,13 @@ impl State {
             }
             Event::IngestProgress { job, snapshot, elapsed } => {
                 if let Some(running) = self.ingest.as_mut().filter(|running| running.id == job) {
+                    running.pace.sample(&snapshot, elapsed);
                     (running.snapshot, running.elapsed) = (snapshot, elapsed);
                 }
+                Vec::new()
+            }
+            Event::PastRuns(runs) => {
+                self.ingest_view.runs = runs;
                 Vec::new()
             }
             Event::IngestFinished { job, result, collection } => self.ingest_finished(job, result, collection),
@@ -190,7 +203,6 @@ impl State {
             Action::Scroll(scroll) => match scroll {
                 Scroll::Chat(to) => self.chat_scroll = to,
                 Scroll::Passage(to) => self.passage_scroll = to,
-                Scroll::Skips(to) => self.skips_scroll = to,
                 Scroll::Row(to) => {
                     if let Step::Browse(browsing) = &mut self.collections.step {
                         browsing.scroll = to;
@@ -209,6 +221,7 @@ impl State {
                     return self.enter_evidence();
                 }
             }
+            Action::Ingest(action) => return self.act_on_ingest(action),
             Action::Collection(action) => return self.act_on_collections(action),
             Action::Evidence(action) => return self.act_on_evidence(action),
             Action::Help => {
@@ -293,6 +306,7 @@ impl State {
         let readiness = self.readiness();
         let answerer = self.answerer.clone();
         let collection = self.collection_name().unwrap_or_default().to_owned();
+        let growing = self.ingest.as_ref().filter(|job| job.collection == collection).is_some_and(IngestJob::lacks);
         let Some(turn) = self.turns.last_mut().filter(|turn| turn.state == TurnState::Waiting) else {
             return Vec::new();
         };
@@ -309,6 +323,9 @@ impl State {
                     Answerer::Unknown | Answerer::Quotes => None,
                 };
                 turn.collection = collection.clone();
+                if growing {
+                    turn.notices.push("indexing is under way: what is not stored yet was not searched".to_owned());
+                }
                 vec![Effect::Ask {
                     turn: turn.id,
                     collection,
@@ -407,6 +424,9 @@ impl State {
         self.notice = None;
         match step {
             Escape::CloseHelp => self.help = false,
+            Escape::CloseEntry => self.ingest_view.open = false,
+            Escape::ArmStopDownload => self.armed = Some(Armed::StopDownload),
+            Escape::StopDownload => return self.stop_download(),
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {
                 if let Some(job) = &mut self.ingest {

@@ -53,6 +53,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         chunker: wiring.config.chunker.clone(),
         theme: Theme::new(output.colour()),
         history_file: paths.state.join("history.jsonl"),
+        now: wire::now,
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
         }),

@@ -2,7 +2,8 @@
 //!
 //! Measured fastest on CPUs: one session per core, each with one thread and one text at a time. So a text is never
 //! padded, and its vector never depends on its neighbours. The first session is made when the model is loaded, the
-//! others when passages come in number: a process that only asks pays for one.
+//! others when passages come in number: a process that only asks pays for one. One more is made when a question first
+//! finds all of them busy with passages; from then on no question waits for a passage.
 
 use std::{
     error::Error,
@@ -34,8 +35,13 @@ pub struct FastEmbedder {
     fingerprint: Fingerprint,
     /// Tokenises whole texts, where the sessions' own tokenizers cut them off.
     counter: Tokenizer,
+    sessions: Arc<Sessions>,
+}
+
+/// Its sessions, and what another one is made from.
+struct Sessions {
     files: ModelFiles,
-    sessions: Pool<TextEmbedding>,
+    pool: Pool<TextEmbedding>,
 }
 
 impl FastEmbedder {
@@ -68,7 +74,8 @@ impl FastEmbedder {
             query_prefix: files.query_prefix.clone(),
             passage_prefix: files.passage_prefix.clone(),
         };
-        Ok(Self { fingerprint, counter, files: files.clone(), sessions: Pool::new(first, sessions) })
+        let sessions = Sessions { files: files.clone(), pool: Pool::new(first, sessions) };
+        Ok(Self { fingerprint, counter, sessions: Arc::new(sessions) })
     }
 
     fn embed_one(&self, role: Role, text: &str) -> Result<Vector, EmbedError> {
@@ -77,7 +84,7 @@ impl FastEmbedder {
             Role::Passage => &self.fingerprint.passage_prefix,
         };
         let prefixed = if prefix.is_empty() { text } else { &format!("{prefix}{text}") };
-        let result = self.sessions.with(role, |session| guarded(|| run(session, prefixed)));
+        let result = self.sessions.pool.with(role, |session| guarded(|| run(session, prefixed)));
         let (model, dim) = (&self.fingerprint.model, self.fingerprint.dim);
         let reason = match result {
             Ok(vector) if vector.len() == dim => return Ok(vector),
@@ -102,9 +109,14 @@ impl FastEmbedder {
             }
         }
     }
+}
 
-    fn add_session(&self) {
-        let made = self.sessions.grow(|| guarded(|| session(&self.files, &existing_environment()?)));
+impl Sessions {
+    fn make(&self) -> Result<TextEmbedding, String> {
+        guarded(|| session(&self.files, &existing_environment()?))
+    }
+
+    fn note(&self, made: Result<(), String>) {
         if let Err(reason) = made {
             tracing::warn!(model = self.files.name, reason, "going on with fewer sessions");
         }
@@ -122,15 +134,22 @@ impl Embedder for FastEmbedder {
     }
 
     fn embed(&self, role: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+        let sessions = &self.sessions;
+        let _asking = (role == Role::Query).then(|| sessions.pool.asking());
+        if role == Role::Query && sessions.pool.lacks_reserve() {
+            // For the questions after this one, which has its turn before a session could be made.
+            let sessions = Arc::clone(sessions);
+            thread::spawn(move || sessions.note(sessions.pool.reserve(|| sessions.make())));
+        }
         let next = AtomicUsize::new(0);
         if texts.len() < MANY {
             return Ok(self.work(role, texts, &next)?.into_iter().map(|(_, vector)| vector).collect());
         }
         let parts = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..self.sessions.limit().min(texts.len()))
+            let helpers: Vec<_> = (1..sessions.pool.limit().min(texts.len()))
                 .map(|_| {
                     scope.spawn(|| {
-                        self.add_session();
+                        sessions.note(sessions.pool.grow(|| sessions.make()));
                         self.work(role, texts, &next)
                     })
                 })

@@ -11,6 +11,7 @@ mod extractive;
 mod fuse;
 mod handbook;
 mod ingest;
+mod pause;
 mod plan;
 mod prompt;
 mod retrieve;
@@ -23,6 +24,7 @@ pub use extractive::LABEL as EXTRACTIVE_LABEL;
 pub use fuse::fuse;
 pub use handbook::needs_index;
 pub use ingest::{IngestJob, ingest};
+pub use pause::Pause;
 pub use prompt::{Templates, citations};
 pub use retrieve::{Retrieval, retrieve};
 

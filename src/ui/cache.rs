@@ -1,6 +1,7 @@
 use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
 use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, View,
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane, Scroll, State,
+    Step, View,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
@@ -92,7 +93,9 @@ pub(super) struct Measured {
     pub passage: Extent,
     /// Row of the passage pane where the passage itself starts.
     pub passage_start: usize,
-    pub skips: Extent,
+    /// The list of the ingest view that has the keys, and the text of it that has them.
+    pub ingest_list: Extent,
+    pub ingest_text: Extent,
     /// The list of collections, and the table of rows of one.
     pub collections: Extent,
     pub rows: Extent,
@@ -111,7 +114,13 @@ impl Measured {
         }
         match state.view {
             View::Chat => self.resolve_in_chat(state, by),
-            View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
+            View::Ingest if state.ingest_view.open || state.ingest_view.pane == IngestPane::Overview => {
+                Some(Action::Ingest(IngestAction::Scroll(self.ingest_text.moved(by))))
+            }
+            View::Ingest => {
+                let (_, at) = state.ingest_list(state.ingest_view.pane);
+                Some(Action::Ingest(IngestAction::Select(self.ingest_list.selected(at, by)?)))
+            }
             View::Collections => self.resolve_in_collections(state, by),
             View::Evidence if state.evidence.pane == EvidencePane::Candidates => {
                 let rows = state.evidence.rows(state.shown_turn()?);

@@ -42,11 +42,13 @@ fn rows(state: &State, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
     let mut groups = Group::ALL.to_vec();
     let here = match state.view {
-        View::Chat | View::Ingest => None,
+        View::Chat => None,
+        View::Ingest => Some(Group::Ingest),
         View::Collections => Some(Group::Collections),
         View::Evidence => Some(Group::Evidence),
     };
-    groups.retain(|group| !matches!(group, Group::Collections | Group::Evidence) || Some(*group) == here);
+    groups
+        .retain(|group| !matches!(group, Group::Collections | Group::Evidence | Group::Ingest) || Some(*group) == here);
     if here.is_some() {
         // What the keys do here comes first, what they do in the chat last.
         groups.sort_by_key(|group| (*group == Group::Asking, Some(*group) != here));

@@ -9,7 +9,9 @@ use ratatui::crossterm::event::{
 };
 
 use super::ViewCache;
-use crate::app::{Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, Focus, State, Step, View};
+use crate::app::{
+    Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, Focus, IngestAction, State, Step, View,
+};
 
 /// A movement in a list or a text; how far it goes depends on what the last frame measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub enum Scope {
     /// The evidence view, or the chat that it belongs to.
     Turn,
     Evidence,
+    /// The lists of the ingest view.
+    Ingest,
     /// A collection that holds nothing is about to be dropped.
     YesOrNo,
 }
@@ -94,6 +98,7 @@ impl Scope {
             Self::Line => line,
             Self::Turn => matches!(state.view, View::Chat | View::Evidence),
             Self::Evidence => state.view == View::Evidence && !state.help,
+            Self::Ingest => state.view == View::Ingest && !state.help && !state.ingest_view.open,
             Self::YesOrNo => matches!(step, Some(Step::Drop(dropping)) if !dropping.must_type()),
         }
     }
@@ -105,11 +110,13 @@ pub enum Group {
     Reading,
     Collections,
     Evidence,
+    Ingest,
     Everywhere,
 }
 
 impl Group {
-    pub const ALL: [Self; 5] = [Self::Asking, Self::Reading, Self::Collections, Self::Evidence, Self::Everywhere];
+    pub const ALL: [Self; 6] =
+        [Self::Asking, Self::Reading, Self::Collections, Self::Evidence, Self::Ingest, Self::Everywhere];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -117,6 +124,7 @@ impl Group {
             Self::Reading => "Reading",
             Self::Collections => "Collections",
             Self::Evidence => "Evidence",
+            Self::Ingest => "Indexing",
             Self::Everywhere => "Everywhere",
         }
     }
@@ -177,6 +185,14 @@ const fn evidence(
     bind(keys, Scope::Evidence, Does::Act(Action::Evidence(action)), (Group::Evidence, shown, what, short))
 }
 
+const fn ingest(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    action: IngestAction,
+    (shown, what, short): (&'static str, &'static str, &'static str),
+) -> Binding {
+    bind(keys, Scope::Ingest, Does::Act(Action::Ingest(action)), (Group::Ingest, shown, what, short))
+}
+
 const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'static str, what: &'static str) -> Binding {
     let short = if matches!(by, Move::Up) { "scroll" } else { "" };
     bind(keys, Scope::Pane, Does::Move(by), (Group::Reading, shown, what, short))
@@ -228,6 +244,10 @@ pub static BINDINGS: &[Binding] = &[
     evidence(&[(NONE, Char('w'))], EvidenceAction::NextWeight, ("w", "search again, vectors weighing a tenth more", "weight")),
     evidence(&[(NONE, Char('a'))], EvidenceAction::Answer, ("a", "ask again with these settings", "answer")),
     evidence(&[(NONE, Char('x'))], EvidenceAction::Export, ("x", "write all of it into a JSON file", "export")),
+    ingest(&[(NONE, Char('p'))], IngestAction::Pause, ("p", "pause indexing, or go on", "pause")),
+    ingest(&[(NONE, Enter)], IngestAction::Open, ("Enter", "all about the selected entry", "open")),
+    ingest(&[(NONE, Tab)], IngestAction::NextPane, ("Tab, Shift-Tab", "how it stands, what was skipped, past runs", "panes")),
+    ingest(&[(SHIFT, BackTab), (NONE, BackTab)], IngestAction::PreviousPane, ("", "", "")),
     moves(&[(NONE, Up), (NONE, Char('k'))], Move::Up, "↑↓, k, j", "scroll; another passage in the list"),
     moves(&[(NONE, Down), (NONE, Char('j'))], Move::Down, "", ""),
     moves(&[(NONE, PageUp)], Move::PageUp, "PgUp, PgDn, Space", "a page up or down"),
@@ -301,6 +321,7 @@ pub fn footer(state: &State) -> Vec<(&'static str, &'static str)> {
             let word = match &binding.does {
                 Does::Act(Action::Escape) => escape_word(state.escape()),
                 Does::Act(Action::SwitchView(view)) if state.view == *view => "chat",
+                Does::Act(Action::Ingest(action)) => ingest_word(*action, state).unwrap_or(binding.short),
                 Does::Act(Action::Collection(Collection::Confirm)) => confirm_word(&state.collections.step),
                 Does::Act(_) | Does::Move(_) => binding.short,
             };
@@ -308,6 +329,20 @@ pub fn footer(state: &State) -> Vec<(&'static str, &'static str)> {
             (!word.is_empty() && !name.is_empty()).then_some((name, word))
         })
         .collect()
+}
+
+/// Where it is another word than usual.
+fn ingest_word(action: IngestAction, state: &State) -> Option<&'static str> {
+    match action {
+        IngestAction::Pause => match &state.ingest {
+            Some(job) if job.stopping => Some(""),
+            Some(job) if job.paused => Some("go on"),
+            Some(_) => None,
+            None => Some(""),
+        },
+        IngestAction::Open => (state.ingest_list(state.ingest_view.pane).0 == 0).then_some(""),
+        IngestAction::NextPane | IngestAction::PreviousPane | IngestAction::Select(_) | IngestAction::Scroll(_) => None,
+    }
 }
 
 fn confirm_word(step: &Step) -> &'static str {
@@ -321,7 +356,8 @@ fn confirm_word(step: &Step) -> &'static str {
 
 fn escape_word(escape: Escape) -> &'static str {
     match escape {
-        Escape::CloseHelp => "close",
+        Escape::CloseHelp | Escape::CloseEntry => "close",
+        Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",
