@@ -3,7 +3,9 @@
 //! Measured fastest on CPUs: one session per core, each with one thread and one text at a time. So a text is never
 //! padded, and its vector never depends on its neighbours. The first session is made when the model is loaded, the
 //! others when passages come in number: a process that only asks pays for one. One more is made when a question first
-//! finds all of them busy with passages; from then on no question waits for a passage.
+//! finds all of them busy with passages: from then on no question waits for a passage, and passages are embedded at a
+//! low priority. Measured on two busy cores, a search while a folder was indexed took 2.5 to 2.7 times as long as else
+//! without either, 1.5 to 2.4 times with the session alone, and 1.0 to 1.2 times with both. It costs 100 MB.
 
 use std::{
     error::Error,
@@ -145,16 +147,24 @@ impl Embedder for FastEmbedder {
         if texts.len() < MANY {
             return Ok(self.work(role, texts, &next)?.into_iter().map(|(_, vector)| vector).collect());
         }
+        // Questions are asked meanwhile. A thread can't take its priority back, so this one does not lower its own.
+        let yields = role == Role::Passage && sessions.pool.has_reserve();
         let parts = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..sessions.pool.limit().min(texts.len()))
+            let helpers: Vec<_> = (usize::from(!yields)..sessions.pool.limit().min(texts.len()))
                 .map(|_| {
                     scope.spawn(|| {
+                        if yields {
+                            lower_priority();
+                        }
                         sessions.note(sessions.pool.grow(|| sessions.make()));
                         self.work(role, texts, &next)
                     })
                 })
                 .collect();
-            let mut parts = vec![self.work(role, texts, &next)];
+            let mut parts = Vec::new();
+            if !yields {
+                parts.push(self.work(role, texts, &next));
+            }
             parts.extend(helpers.into_iter().map(|helper| {
                 helper.join().unwrap_or_else(|_| {
                     let reason = "a thread broke down".to_owned();
@@ -172,6 +182,15 @@ impl Embedder for FastEmbedder {
             }
         }
         Ok(vectors)
+    }
+}
+
+/// Lets other threads of this machine go before the calling one, where a system can do so for a single thread.
+fn lower_priority() {
+    // 10 is what the program `nice` takes when it is told nothing else.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "the priority stays as it is");
     }
 }
 
