@@ -42,7 +42,8 @@ impl Watched {
 
     /// Whether it is worth sampling: paused work costs nothing once it rests.
     pub fn moves(&self) -> bool {
-        !self.cancel.is_cancelled() && !(self.pause.holds() && self.quiet >= QUIET)
+        let rests = self.pause.holds() && self.quiet >= QUIET;
+        !rests && !self.cancel.is_cancelled()
     }
 
     /// The progress now, and how long the work has been going on, pauses left out.
