@@ -174,6 +174,8 @@ def main():
             print(f"no {CORPUS}: the FAQ's figures are left out")
             return
         ingest(askdocs, parts, env, home, cache)
+        print("questions while a folder is indexed, against the same while that is paused:")
+        print(run([parts, "during", str(cache), str(CORPUS)], env=env)[2].decode().strip())
         run([askdocs, "ingest", str(CORPUS), "--glob", "en/faq/*.md", "--collection", "headings", "--json"], env=env)
         for collection in ("faq", "headings"):
             for mode in ("dense", "hybrid"):

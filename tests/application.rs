@@ -37,7 +37,9 @@ fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
         let text = screen.contents();
         text.contains("Collections · embedded · 1") && text.contains("in use") && text.contains("all-minilm-l6-v2 5")
     });
-    pty.send("bG");
+    pty.send("b");
+    pty.wait_for_text("row 1 of");
+    pty.send("G");
     pty.wait_for_text("handbook/troubleshooting.md");
     pty.send("\x0f");
     pty.wait_for_text("Press Esc while the answer");

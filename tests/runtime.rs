@@ -135,10 +135,15 @@ impl VectorStore for FakeStore {
     async fn documents(&self, _: &str) -> Result<Vec<DocumentRecord>, StoreError> {
         Ok(Vec::new())
     }
-    async fn replace_documents(&self, _: &str, _: Vec<Indexed>) -> Result<(), StoreError> {
+    async fn replace_documents(&self, collection: &str, documents: Vec<Indexed>) -> Result<(), StoreError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         sleep(SLOW_WRITE).await;
         self.written.fetch_add(1, Ordering::SeqCst);
+        let mut infos = self.infos.lock().unwrap();
+        if let Some(info) = infos.iter_mut().find(|info| info.name == collection) {
+            info.documents += documents.len() as u64;
+            info.passages += documents.iter().map(|document| document.chunks.len() as u64).sum::<u64>();
+        }
         Ok(())
     }
     async fn read_documents(&self, _: &str, _: &[String]) -> Result<Vec<Indexed>, StoreError> {
@@ -228,8 +233,12 @@ impl Host for NoHost {
 struct World {
     store: Arc<FakeStore>,
     embedder: Option<FakeEmbedder>,
-    /// The embedding model never comes.
+    /// The embedding model does not come the first time.
     waits: bool,
+    /// Since its download stands still.
+    downloads: bool,
+    /// How often getting the model was begun.
+    prepared: Arc<AtomicUsize>,
     /// How often opening the store fails before it works.
     closed: usize,
     deltas: mpsc::UnboundedSender<Delta>,
@@ -248,7 +257,16 @@ impl World {
     fn new() -> Self {
         let (deltas, pieces) = mpsc::unbounded_channel();
         let embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: false });
-        Self { store: FakeStore::new(1, Vec::new()), embedder, waits: false, closed: 0, deltas, pieces: Some(pieces) }
+        Self {
+            store: FakeStore::new(1, Vec::new()),
+            embedder,
+            waits: false,
+            downloads: false,
+            prepared: Arc::default(),
+            closed: 0,
+            deltas,
+            pieces: Some(pieces),
+        }
     }
 
     /// Runs the application while `person` types, and quits it when they are done.
@@ -256,6 +274,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let opened = Opened { store: self.store.clone(), collection: "notes".to_owned(), keeps_handbook: true };
         let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
+        let (prepared, downloads) = (Arc::clone(&self.prepared), self.downloads);
         let closed = AtomicUsize::new(self.closed);
         let setup = Setup {
             open: Box::new(move || {
@@ -264,10 +283,16 @@ impl World {
                 async move { if fails { Err(anyhow::anyhow!("the server is away")) } else { Ok(opened) } }.boxed()
             }),
             chunker: Chunker::Markdown,
-            prepare_model: Arc::new(move |_, cancel| -> BoxFuture<_> {
-                let embedder = embedder.lock().unwrap().take();
+            prepare_model: Arc::new(move |progress, cancel| -> BoxFuture<_> {
+                // The model that did not come the first time does so the second.
+                let waits = prepared.fetch_add(1, Ordering::SeqCst) == 0 && waits;
+                let embedder = embedder.lock().unwrap().take_if(|_| !waits);
                 Box::pin(async move {
                     if waits {
+                        if downloads {
+                            progress.start_bytes(100);
+                            progress.set_bytes(42);
+                        }
                         cancel.cancelled().await;
                     }
                     embedder.map(|e| Arc::new(e) as Arc<dyn Embedder>).ok_or_else(|| anyhow::anyhow!("no model"))
@@ -277,6 +302,7 @@ impl World {
             chat_note: None,
             templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
             history_file: folder.path().join("history"),
+            now: || "2026-01-31T17:05:00+01:00".to_owned(),
             theme: Theme::new(false),
             keymap: askdocs::ui::Keymap::default(),
         };
@@ -638,4 +664,104 @@ async fn a_question_is_searched_again_in_another_collection() {
     });
     let screen = ran.await.screen;
     assert_shows(&screen, &["Searched again", "#▾ docs", "#▾ notes", "coffee.md:1", "tea.md:1", "Coffee wants beans."]);
+}
+
+/// A store without passages, made from a folder of `pages` documents of one passage each.
+fn world_to_index(pages: usize) -> (World, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    for page in 0..pages {
+        // Longer than a chunk may be together with another.
+        std::fs::write(folder.path().join(format!("{page:02}.md")), format!("# {page}\n\nTea wants leaves.\n"))
+            .unwrap();
+    }
+    let location = folder.path().to_str().unwrap().to_owned();
+    let source = SourceSpec { location, globs: Vec::new(), chunker: Chunker::Markdown };
+    let mut world = World::new();
+    world.store = FakeStore::new(0, vec![source]);
+    (world, folder)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_is_stopped_and_got_again() {
+    let (mut world, _folder) = world_to_index(1);
+    (world.waits, world.downloads) = (true, true);
+    let prepared = Arc::clone(&world.prepared);
+    let ran = world.run(async |keys| {
+        keys.press('t', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        // The ingest that waited for the model goes on by keywords alone.
+        keys.type_out("⎋⎋").await;
+        sleep(SLOW_WRITE).await;
+    });
+    let screen = ran.await.screen;
+    assert_shows(&screen, &["its download was stopped", "Ctrl-R tries again", "keyword search only", "done in"]);
+    assert!(!screen.contains("cancelled"), "stopping is no failure\n{screen}");
+    assert_eq!(prepared.load(Ordering::SeqCst), 1);
+
+    let (mut world, _folder) = world_to_index(1);
+    (world.waits, world.downloads) = (true, true);
+    let ran = world.run(async |keys| {
+        keys.press('t', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+        keys.type_out("⎋⎋").await;
+        keys.press('r', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+    });
+    assert_shows(&ran.await.screen, &["fake · 1 dimensions · ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_ingest_rests_and_is_remembered_when_it_has_ended() {
+    let (mut world, _folder) = world_to_index(20);
+    world.store.infos.lock().unwrap()[0].passages = 1;
+    let ran = world.run(async |keys| {
+        // All three are there before the ingest has begun anything.
+        keys.press('r', KeyModifiers::CONTROL);
+        keys.press('t', KeyModifiers::CONTROL);
+        keys.press('p', KeyModifiers::NONE);
+        sleep(Duration::from_secs(3600)).await;
+        keys.press('p', KeyModifiers::NONE);
+        sleep(SLOW_WRITE * 4).await;
+        keys.type_out("⇥⇥").await;
+    });
+    let Ran { screen, frames, .. } = ran.await;
+    assert_shows(
+        &screen,
+        &["done in", "21 passages", "Past runs · 1", "2026-01-31 17:05  done · notes · 20 documents"],
+    );
+    assert!(!screen.contains("min"), "the hour of the pause counts\n{screen}");
+    assert!(frames < 150, "{frames} frames: a pause rests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quitting_while_paused_is_quick() {
+    let (mut world, _folder) = world_to_index(20);
+    world.store.infos.lock().unwrap()[0].passages = 1;
+    let ran = world.run(async |keys| {
+        keys.press('r', KeyModifiers::CONTROL);
+        keys.press('t', KeyModifiers::CONTROL);
+        keys.press('p', KeyModifiers::NONE);
+        sleep(A_WHILE).await;
+    });
+    let ran = ran.await;
+    assert_shows(&ran.screen, &["paused"]);
+    assert!(ran.took < A_WHILE, "{:?}", ran.took);
+    assert_eq!(world.store.begun.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_title_follows_what_is_stored() {
+    // More than are stored at once: the first write is of what is ready, the others come after it.
+    let (mut world, _folder) = world_to_index(60);
+    world.store.infos.lock().unwrap()[0].passages = 1;
+    let ran = world.run(async |keys| {
+        keys.press('r', KeyModifiers::CONTROL);
+        // The first write is done and was counted, the second is not.
+        sleep(SLOW_WRITE + SLOW_WRITE / 2).await;
+        keys.press('t', KeyModifiers::CONTROL);
+        sleep(A_WHILE / 10).await;
+    });
+    let Ran { screen, .. } = ran.await;
+    let title = screen.lines().next().unwrap();
+    assert!(title.contains("indexing") && !title.contains("notes · 1 passages"), "{screen}");
 }

@@ -1,6 +1,6 @@
 use super::{
-    Action, CollectionAction as Collection, Edit, EvidenceAction as Evidence, PaletteAction, Place, Places, Setting,
-    View,
+    Action, CollectionAction as Collection, Edit, EvidenceAction as Evidence, IngestAction as Ingest, PaletteAction,
+    Place, Places, Setting, View,
 };
 use crate::domain::Mode;
 
@@ -98,6 +98,10 @@ const fn evidence(name: &'static str, action: Evidence, what: &'static str, shor
     command(name, Places::EVIDENCE, Does::Act(Action::Evidence(action)), what, short)
 }
 
+const fn ingest(name: &'static str, action: Ingest, what: &'static str, short: &'static str) -> Command {
+    command(name, Places::of(&[Place::Ingest]), Does::Act(Action::Ingest(action)), what, short)
+}
+
 const fn take(
     name: &'static str,
     argument: &'static str,
@@ -155,6 +159,11 @@ pub static COMMANDS: &[Command] = &[
     act("choose", Places::of(&[Place::Choosing]), Action::Evidence(Evidence::UseCollection), "search again in the selected one", "search"),
     evidence("answer-again", Evidence::Answer, "ask again with these settings", "answer"),
     act("export", Places::EVIDENCE.and(Places::CHAT), Action::Evidence(Evidence::Export), "write all that is known of the turn into a JSON file", ""),
+
+    ingest("pause", Ingest::Pause, "pause indexing, or go on", "pause"),
+    ingest("open", Ingest::Open, "all about the selected entry", "open"),
+    ingest("next-part", Ingest::NextPane, "next pane: how it stands, what was skipped, past runs", "panes"),
+    ingest("previous-part", Ingest::PreviousPane, "previous pane", ""),
 
     moves("up", Move::Up, "up", "scroll"),
     moves("down", Move::Down, "down", "scroll"),

@@ -1,8 +1,8 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use super::{Entry, EvidenceAction, Found, PaletteAction, RequestId, Setting, View};
+use super::{Entry, EvidenceAction, Found, IngestAction, PaletteAction, RequestId, Setting, View};
 use crate::domain::{
-    Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Message, Mode, Passage,
+    Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, IngestRun, JobId, Message, Mode, Passage,
     ProgressSnapshot, Projection, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
 };
 
@@ -18,7 +18,7 @@ pub enum Event {
     CollectionChanged(Arc<CollectionInfo>),
     /// The store can't be opened: nothing can be searched. The text says what to do.
     StoreFailed(String),
-    /// The embedding model is being got or loaded. Sampled like an ingest's progress, a few times a second.
+    /// The embedding model is being got or loaded; `elapsed` since that began. Sampled like an ingest's progress, a few times a second.
     ModelProgress { snapshot: ProgressSnapshot, elapsed: Duration },
     /// The embedding model is ready.
     ModelReady { name: String, dim: usize },
@@ -58,10 +58,12 @@ pub enum Event {
     TurnFailed { turn: TurnId, message: String },
     /// The chunks around a passage of a collection, itself included, in order.
     Neighbours { collection: String, id: ChunkId, chunks: Vec<Chunk> },
-    /// An ingest's progress, a few times a second while it runs.
+    /// An ingest's progress, a few times a second while it runs; `elapsed` leaves pauses out.
     IngestProgress { job: JobId, snapshot: ProgressSnapshot, elapsed: Duration },
     /// An ingest ended. `collection` is what it left.
     IngestFinished { job: JobId, result: Result<IngestReport, String>, collection: Option<Arc<CollectionInfo>> },
+    /// Ingests that have ended, also in earlier starts of the program, the last one first.
+    PastRuns(Vec<IngestRun>),
     /// All collections of the store by name, or why they can't be listed.
     CollectionsListed { request: RequestId, result: Result<Vec<Entry>, String> },
     /// Rows of the collection that is looked at, or why they can't be read.
@@ -122,6 +124,13 @@ pub enum Effect {
         force: bool,
     },
     CancelIngest(JobId),
+    /// Hold an ingest up between two batches, or let it go on.
+    PauseIngest {
+        job: JobId,
+        paused: bool,
+    },
+    /// Stop getting the embedding model.
+    CancelDownload,
     /// Fetch the chunks around a passage.
     LoadNeighbours {
         collection: String,
@@ -193,6 +202,8 @@ pub enum Action {
     Collection(CollectionAction),
     /// Does something in the evidence view.
     Evidence(EvidenceAction),
+    /// Does something in the ingest view.
+    Ingest(IngestAction),
     /// Does something in the list of commands.
     Palette(PaletteAction),
     /// Changes what questions are asked with.
@@ -258,7 +269,6 @@ pub enum Scroll {
     Chat(ChatScroll),
     /// Rows below the selected passage's own first row; negative shows what stands before it in the document.
     Passage(isize),
-    Skips(usize),
     /// A pane of the evidence view that is not its table.
     Evidence(usize),
     /// The text of a collection's row.

@@ -11,6 +11,7 @@ mod editor;
 mod event;
 mod evidence;
 mod history;
+mod ingest;
 mod palette;
 mod place;
 mod state;
@@ -25,6 +26,7 @@ pub use evidence::{
     searchable,
 };
 pub use history::History;
+pub use ingest::{EndedIngest, IngestAction, IngestJob, IngestPane, IngestView};
 pub use palette::{Choice, Palette, PaletteAction, Setting};
 pub use place::{Place, Places};
-pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};
+pub use state::{Answerer, Armed, Escape, Focus, Model, State, Store, View};

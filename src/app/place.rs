@@ -13,7 +13,9 @@ pub enum Place {
     Passages,
     /// The text of one.
     PassageText,
+    /// How indexing stands, or a list of the ingest view; and an entry of one in full.
     Ingest,
+    IngestEntry,
     /// The list of collections.
     Collections,
     /// The same while there is none to select.
@@ -58,6 +60,7 @@ impl Places {
     /// Something that is read or chosen from.
     pub const READING: Self = Self::PANES.and(Self::EVIDENCE).and(Self::BROWSING).and(Self::of(&[
         Place::Ingest,
+        Place::IngestEntry,
         Place::Collections,
         Place::NoCollections,
         Place::Choosing,
@@ -105,7 +108,7 @@ impl Place {
             Self::Chat => "In the conversation",
             Self::Passages => "In the list of passages",
             Self::PassageText => "In a passage",
-            Self::Ingest => "In the ingest view",
+            Self::Ingest | Self::IngestEntry => "In the ingest view",
             Self::Collections | Self::NoCollections => "In the list of collections",
             Self::Rows => "In the rows of a collection",
             Self::RowText => "In the text of a row",
@@ -147,6 +150,7 @@ impl State {
                 Focus::Passages => Place::Passages,
                 Focus::PassageText => Place::PassageText,
             },
+            View::Ingest if self.ingest_view.open => Place::IngestEntry,
             View::Ingest => Place::Ingest,
             View::Collections => match &self.collections.step {
                 Step::Choose if self.collections.entry().is_none() => Place::NoCollections,

@@ -1,9 +1,9 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Palette, Step};
-use crate::domain::{
-    Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings, Turn,
+use super::{
+    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, History, IngestJob, IngestView, Palette, Step,
 };
+use crate::domain::{Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, Turn};
 
 /// The whole application as data. Read it to draw; [`State::update`] changes it.
 #[derive(Debug, Default)]
@@ -29,7 +29,6 @@ pub struct State {
 
     pub chat_scroll: ChatScroll,
     pub passage_scroll: isize,
-    pub skips_scroll: usize,
     pub help_scroll: usize,
 
     pub store: Store,
@@ -37,6 +36,7 @@ pub struct State {
     pub answerer: Answerer,
     pub ingest: Option<IngestJob>,
     pub last_ingest: Option<EndedIngest>,
+    pub ingest_view: IngestView,
     pub collections: Collections,
     pub evidence: Evidence,
 
@@ -88,7 +88,7 @@ pub enum Model {
     /// It is being got or loaded.
     Loading {
         snapshot: ProgressSnapshot,
-        elapsed: Duration,
+        pace: Box<Pace>,
     },
     Ready {
         name: String,
@@ -100,7 +100,7 @@ pub enum Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self::Loading { snapshot: ProgressSnapshot::default(), elapsed: Duration::ZERO }
+        Self::Loading { snapshot: ProgressSnapshot::default(), pace: Box::default() }
     }
 }
 
@@ -116,31 +116,12 @@ pub enum Answerer {
     Model(String),
 }
 
-/// An ingest that is running.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IngestJob {
-    pub id: JobId,
-    /// Name of the collection that it fills.
-    pub collection: String,
-    pub snapshot: ProgressSnapshot,
-    pub elapsed: Duration,
-    /// It was asked to stop and is finishing what it has in hand.
-    pub stopping: bool,
-}
-
-/// How an ingest ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndedIngest {
-    /// Name of the collection that it filled.
-    pub collection: String,
-    pub result: Result<IngestReport, String>,
-}
-
 /// A key was pressed that does something only when pressed once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Armed {
     Quit,
     StopIngest,
+    StopDownload,
 }
 
 /// What Escape does in a state: one step back, whatever that is.
@@ -148,6 +129,11 @@ pub enum Armed {
 pub enum Escape {
     ClosePalette,
     CloseHelp,
+    /// From an entry of the ingest view's lists to the list.
+    CloseEntry,
+    /// In the ingest view while the model is downloaded: asks to press it again.
+    ArmStopDownload,
+    StopDownload,
     /// In the ingest view while an ingest runs: asks to press it again.
     ArmStopIngest,
     StopIngest,
@@ -210,6 +196,11 @@ impl State {
         self.turns.last().filter(|turn| turn.state.is_running())
     }
 
+    /// Files of the embedding model are being downloaded.
+    pub fn is_downloading(&self) -> bool {
+        matches!(&self.model, Model::Loading { snapshot, .. } if snapshot.stage == Stage::Downloading)
+    }
+
     /// Name of the collection that is searched, once the store is open.
     pub fn collection_name(&self) -> Option<&str> {
         match &self.store {
@@ -235,6 +226,11 @@ impl State {
             return Escape::CloseHelp;
         }
         match self.view {
+            View::Ingest if self.ingest_view.open => Escape::CloseEntry,
+            View::Ingest if self.is_downloading() => match self.armed {
+                Some(Armed::StopDownload) => Escape::StopDownload,
+                Some(Armed::Quit | Armed::StopIngest) | None => Escape::ArmStopDownload,
+            },
             View::Ingest => match &self.ingest {
                 Some(job) if !job.stopping && self.armed == Some(Armed::StopIngest) => Escape::StopIngest,
                 Some(job) if !job.stopping => Escape::ArmStopIngest,

@@ -47,15 +47,23 @@ impl State {
                 self.ask_waiting()
             }
             Event::ModelProgress { snapshot, elapsed } => {
-                self.model = Model::Loading { snapshot, elapsed };
+                if let Model::Loading { snapshot: last, pace } = &mut self.model {
+                    pace.sample(&snapshot, elapsed);
+                    *last = snapshot;
+                }
+                if !self.is_downloading() {
+                    self.disarm(Armed::StopDownload);
+                }
                 Vec::new()
             }
             Event::ModelReady { name, dim } => {
                 self.model = Model::Ready { name, dim };
+                self.disarm(Armed::StopDownload);
                 Vec::new()
             }
             Event::ModelFailed(message) => {
                 self.model = Model::Failed(message);
+                self.disarm(Armed::StopDownload);
                 Vec::new()
             }
             Event::ChatModel { label, note } => {
@@ -137,8 +145,13 @@ impl State {
             }
             Event::IngestProgress { job, snapshot, elapsed } => {
                 if let Some(running) = self.ingest.as_mut().filter(|running| running.id == job) {
+                    running.pace.sample(&snapshot, elapsed);
                     (running.snapshot, running.elapsed) = (snapshot, elapsed);
                 }
+                Vec::new()
+            }
+            Event::PastRuns(runs) => {
+                self.ingest_view.runs = runs;
                 Vec::new()
             }
             Event::IngestFinished { job, result, collection } => self.ingest_finished(job, result, collection),
@@ -217,7 +230,6 @@ impl State {
             Action::Scroll(scroll) => match scroll {
                 Scroll::Chat(to) => self.chat_scroll = to,
                 Scroll::Passage(to) => self.passage_scroll = to,
-                Scroll::Skips(to) => self.skips_scroll = to,
                 Scroll::Row(to) => {
                     if let Step::Browse(browsing) = &mut self.collections.step {
                         browsing.scroll = to;
@@ -236,6 +248,7 @@ impl State {
                     return self.enter_evidence();
                 }
             }
+            Action::Ingest(action) => return self.act_on_ingest(action),
             Action::Collection(action) => return self.act_on_collections(action),
             Action::Evidence(action) => return self.act_on_evidence(action),
             Action::Palette(action) => return self.act_on_palette(action),
@@ -353,6 +366,7 @@ impl State {
         let answerer = self.answerer.clone();
         let in_use = self.collection_name().unwrap_or_default().to_owned();
         let is_open = matches!(self.store, Store::Open { .. });
+        let filled = self.ingest.as_ref().filter(|job| job.lacks()).map(|job| job.collection.clone());
         let Some(turn) = self.turns.last_mut().filter(|turn| turn.state == TurnState::Waiting) else {
             return Vec::new();
         };
@@ -372,6 +386,9 @@ impl State {
                 };
                 if !named {
                     turn.collection = in_use;
+                }
+                if filled.as_ref() == Some(&turn.collection) {
+                    turn.notices.push("indexing is under way: what is not stored yet was not searched".to_owned());
                 }
                 vec![Effect::Ask {
                     turn: turn.id,
@@ -473,6 +490,9 @@ impl State {
         match step {
             Escape::ClosePalette => self.palette = None,
             Escape::CloseHelp => self.help = false,
+            Escape::CloseEntry => self.ingest_view.open = false,
+            Escape::ArmStopDownload => self.armed = Some(Armed::StopDownload),
+            Escape::StopDownload => return self.stop_download(),
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {
                 if let Some(job) = &mut self.ingest {

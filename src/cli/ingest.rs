@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -5,11 +7,12 @@ use super::{
     args::IngestOptions,
     output::Output,
     progress::{self, shown},
-    wire::Wiring,
+    wire::{Wiring, now},
 };
 use crate::{
-    domain::{CollectionInfo, IngestReport, Skip, SourceSpec},
+    domain::{CollectionInfo, IngestReport, IngestRun, Skip, SourceSpec},
     rag::{self, IngestJob},
+    runtime::runs,
     source,
     text::one_line,
 };
@@ -50,7 +53,7 @@ pub async fn run(
         let embedder = wiring.embedder_or_notice(true, output, cancel).await?;
         let (collection, force, shard) = (collection.clone(), options.force, options.shard);
         let job = IngestJob { store, embedder, collection, sources, force, shard };
-        Ok::<_, anyhow::Error>(rag::ingest(&job, progress, cancel).await?)
+        Ok::<_, anyhow::Error>(rag::ingest(&job, progress, &Arc::default(), cancel).await?)
     };
     let report = match shown(output, progress, work).await {
         Err(_) if cancel.is_cancelled() => {
@@ -59,6 +62,10 @@ pub async fn run(
         }
         report => report?,
     };
+    let run = IngestRun::new(now(), collection.clone(), &Ok(report.clone()), report.seconds);
+    if let Err(error) = runs::remember(&wiring.paths.state.join(runs::FILE), &run) {
+        tracing::warn!("the ingest was not kept in the list of past runs: {error}");
+    }
     if json {
         output.json(&report)?;
     }

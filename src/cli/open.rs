@@ -54,6 +54,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         theme: Theme::new(output.colour()),
         keymap: wire::keymap(&wiring.config)?,
         history_file: paths.state.join("history.jsonl"),
+        now: wire::now,
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
         }),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::output::Output;
 use crate::{
-    domain::{Progress, ProgressSnapshot, Stage},
+    domain::{Counter, Pace, Progress, ProgressSnapshot, Stage},
     text::{fit, one_line},
 };
 
@@ -26,7 +26,7 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
     } else {
         ProgressBar::hidden()
     };
-    let mut pace = Pace::default();
+    let (mut pace, start) = (Pace::default(), Instant::now());
     let mut ticks = interval(if terminal { ON_TERMINAL } else { ELSEWHERE });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks.reset();
@@ -38,11 +38,11 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
             result = &mut work => break result,
             _ = ticks.tick() => {
                 let snapshot = progress.snapshot();
-                let elapsed = pace.elapsed(&snapshot, Instant::now());
+                pace.sample(&snapshot, start.elapsed());
                 if terminal {
-                    show(&bar, &snapshot, elapsed);
+                    show(&bar, &snapshot, &pace);
                 } else {
-                    let line = describe(&snapshot, elapsed);
+                    let line = describe(&snapshot, &pace);
                     if line != said {
                         output.notice(&line);
                         said = line;
@@ -55,24 +55,7 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
     result
 }
 
-/// Since when the work in hand goes on: each stage and each download has a pace of its own.
-#[derive(Default)]
-struct Pace {
-    since: Option<Instant>,
-    stage: Stage,
-    bytes_done: u64,
-}
-
-impl Pace {
-    fn elapsed(&mut self, snapshot: &ProgressSnapshot, now: Instant) -> Duration {
-        let next = snapshot.stage != self.stage || snapshot.bytes_done < self.bytes_done;
-        let since = self.since.filter(|_| !next).unwrap_or(now);
-        *self = Self { since: Some(since), stage: snapshot.stage, bytes_done: snapshot.bytes_done };
-        now - since
-    }
-}
-
-fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, elapsed: Duration) {
+fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, pace: &Pace) {
     let (done, total) = match snapshot.stage {
         Stage::Downloading => (snapshot.bytes_done, snapshot.bytes_total),
         Stage::Indexing => (snapshot.documents_done, snapshot.documents_total),
@@ -84,14 +67,14 @@ fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, elapsed: Duration) {
     }
     bar.set_length(total.max(1));
     bar.set_position(done);
-    bar.set_message(describe(snapshot, elapsed));
+    bar.set_message(describe(snapshot, pace));
     bar.tick();
 }
 
 /// One line about where the work stands.
-pub fn describe(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
+pub fn describe(snapshot: &ProgressSnapshot, pace: &Pace) -> String {
     let current = fit(&one_line(&snapshot.current), 40);
-    let left = snapshot.time_left(elapsed).map(|left| format!(", {} left", duration(left))).unwrap_or_default();
+    let left = pace.left().map(|left| format!(", {} left", duration(left))).unwrap_or_default();
     match snapshot.stage {
         Stage::Downloading if snapshot.bytes_total > 0 => {
             let (done, total) = (bytes(snapshot.bytes_done), bytes(snapshot.bytes_total));
@@ -99,7 +82,7 @@ pub fn describe(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
         }
         Stage::Downloading => format!("downloading {current}: {}", bytes(snapshot.bytes_done)),
         Stage::Indexing => {
-            let rate = snapshot.chunks_done as f64 / elapsed.as_secs_f64().max(0.001);
+            let rate = pace.per_s(Counter::Embedded);
             let documents = match (snapshot.documents_done, snapshot.documents_total) {
                 (_, 0) => String::new(),
                 (done, total) => format!("{done}/{total} documents, "),
@@ -127,37 +110,5 @@ pub fn duration(d: Duration) -> String {
         0..60 => format!("{s}s"),
         60..3600 => format!("{}m {:02}s", s / 60, s % 60),
         _ => format!("{}h {:02}m", s / 3600, s % 3600 / 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_stage_and_download_is_timed_by_itself() {
-        let start = Instant::now();
-        let mut pace = Pace::default();
-        let mut at = |seconds, stage, bytes_done, chunks_done| {
-            let snapshot = ProgressSnapshot {
-                stage,
-                bytes_done,
-                bytes_total: 4_000,
-                chunks_done,
-                documents_done: chunks_done,
-                documents_total: 4,
-                documents_read: 4,
-                chunks_total: 4,
-                ..ProgressSnapshot::default()
-            };
-            describe(&snapshot, pace.elapsed(&snapshot, start + Duration::from_secs(seconds)))
-        };
-        at(0, Stage::Downloading, 0, 0);
-        assert!(at(60, Stage::Downloading, 2_000, 0).contains("1m 00s left"));
-        at(100, Stage::Downloading, 0, 0);
-        assert!(at(110, Stage::Downloading, 2_000, 0).contains(", 10s left"), "the next file has a pace of its own");
-        at(200, Stage::Indexing, 4_000, 0);
-        let line = at(201, Stage::Indexing, 4_000, 2);
-        assert!(line.contains("2 chunks/s, 1s left"), "{line}");
     }
 }

@@ -115,7 +115,9 @@ async fn rows(
     let progress = wiring.progress.clone();
     let embed = move || {
         progress.set_stage(Stage::Indexing);
-        progress.document_read(texts.len() as u64);
+        let size = texts.iter().map(String::len).sum::<usize>() as u64;
+        progress.add_documents_total(0, size);
+        progress.document_read(size, texts.len() as u64);
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(BATCH) {
             let batch: Vec<&str> = batch.iter().map(String::as_str).collect();

@@ -140,7 +140,7 @@ impl Wiring {
                 force: false,
                 shard: None,
             };
-            let indexed = shown(output, progress, rag::ingest(&job, progress, cancel)).await;
+            let indexed = shown(output, progress, rag::ingest(&job, progress, &Arc::default(), cancel)).await;
             if let Err(error) = indexed {
                 // What is there already can be searched as it is, also where nothing can be written.
                 let some = store.collection(&name).await?.is_some_and(|info| info.passages > 0);
@@ -209,6 +209,11 @@ impl Wiring {
         let prompt = self.config.prompt.clone();
         Templates { system: prompt.system, user: prompt.user, citations: prompt.citations }
     }
+}
+
+/// The local time with its offset, as in RFC 3339: `2026-01-31T17:05:00+01:00`.
+pub fn now() -> String {
+    jiff::ZonedDateTime::now().strftime("%FT%T%:z").to_string()
 }
 
 /// The configuration that holds, with the store that the command line or the environment names.

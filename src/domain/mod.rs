@@ -3,6 +3,7 @@
 mod chunk;
 mod collection;
 mod model;
+mod pace;
 mod progress;
 mod projection;
 mod scores;
@@ -14,7 +15,8 @@ mod turn;
 pub use chunk::{Chunk, ChunkId, Vector};
 pub use collection::{CollectionInfo, DocumentRecord, Fingerprint, FingerprintMismatch, Indexed, Pooling};
 pub use model::ModelFiles;
-pub use progress::{IngestReport, JobId, Progress, ProgressSnapshot, Skip, Stage};
+pub use pace::{Counter, Pace};
+pub use progress::{IngestReport, IngestRun, JobId, Progress, ProgressSnapshot, RunOutcome, Skip, Stage};
 pub use projection::Projection;
 pub use scores::{Candidate, Fusion, Hit, Metric, Mode, Passage, Scores};
 pub use secret::Secret;

@@ -1,9 +1,6 @@
-use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +47,9 @@ impl Stage {
 pub struct Skip {
     pub document: String,
     pub reason: String,
+    /// Where it lies: an absolute path, a URL, or an archive's and the path inside. For people, not for scripts.
+    #[serde(skip)]
+    pub location: String,
 }
 
 /// The state of long work, written by whoever does it and read by whoever shows it, without either waiting: the
@@ -63,8 +63,13 @@ pub struct Progress {
     documents_done: AtomicU64,
     documents_unchanged: AtomicU64,
     documents_read: AtomicU64,
+    documents_passed: AtomicU64,
+    size_total: AtomicU64,
+    size_settled: AtomicU64,
+    size_read: AtomicU64,
     chunks_total: AtomicU64,
     chunks_done: AtomicU64,
+    chunks_stored: AtomicU64,
     /// What is in hand: a document's or a file's name.
     current: Mutex<String>,
     skipped: Mutex<Vec<Skip>>,
@@ -83,27 +88,60 @@ pub struct ProgressSnapshot {
     pub documents_unchanged: u64,
     /// Documents that were cut into chunks so far.
     pub documents_read: u64,
-    /// Chunks cut so far, and of those: embedded.
+    /// Documents that needed no work or could not be read.
+    pub documents_passed: u64,
+    /// Bytes of the documents found, and of those: in documents that need no work, and in those cut into chunks.
+    pub size_total: u64,
+    pub size_settled: u64,
+    pub size_read: u64,
+    /// Chunks cut so far, and of those: embedded, and committed to the store.
     pub chunks_total: u64,
     pub chunks_done: u64,
+    pub chunks_stored: u64,
     pub current: String,
     pub skipped: Vec<Skip>,
 }
 
 impl ProgressSnapshot {
-    /// Time left at the pace so far. Chunks count, since a document may have one or a thousand; those of documents not
-    /// read yet are taken to be as many as in those read. `None` before there is a pace.
-    pub fn time_left(&self, elapsed: Duration) -> Option<Duration> {
-        let (done, total) = match self.stage {
-            Stage::Downloading => (self.bytes_done as f64, self.bytes_total as f64),
-            Stage::Indexing => {
-                let to_read = self.documents_total.saturating_sub(self.documents_unchanged);
-                let read = self.documents_read.max(1) as f64;
-                (self.chunks_done as f64, self.chunks_total as f64 * (to_read as f64 / read).max(1.0))
+    /// Documents that were read or needed no reading.
+    pub fn documents_looked_at(&self) -> u64 {
+        self.documents_read + self.documents_passed
+    }
+
+    /// What is done of the work, and what is left, in bytes while downloading and in chunks while indexing. Documents
+    /// not read yet are taken to have as many chunks to a byte as those read. `None` where that is not known.
+    pub fn work(&self) -> Option<(f64, f64)> {
+        match self.stage {
+            Stage::Downloading if self.bytes_total > 0 => {
+                Some((self.bytes_done as f64, self.bytes_total.saturating_sub(self.bytes_done) as f64))
             }
-            Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Done => return None,
-        };
-        (done > 0.0 && total > done).then(|| elapsed.mul_f64((total - done) / done))
+            Stage::Indexing if self.size_read > 0 => {
+                let unread = self.size_total.saturating_sub(self.size_settled + self.size_read) as f64;
+                let expected = unread * self.chunks_total as f64 / self.size_read as f64;
+                Some((self.chunks_done as f64, self.chunks_total.saturating_sub(self.chunks_done) as f64 + expected))
+            }
+            Stage::Starting
+            | Stage::Downloading
+            | Stage::Preparing
+            | Stage::Scanning
+            | Stage::Indexing
+            | Stage::Done => None,
+        }
+    }
+
+    /// The part of the work that is done, 0 to 1. While indexing, documents count by their bytes, and those that were
+    /// read by the part of their chunks that is embedded.
+    pub fn part(&self) -> f64 {
+        let part = |done: f64, total: u64| if total > 0 { done / total as f64 } else { 0.0 };
+        match self.stage {
+            Stage::Starting | Stage::Preparing | Stage::Scanning => 0.0,
+            Stage::Done => 1.0,
+            Stage::Downloading => part(self.bytes_done as f64, self.bytes_total),
+            Stage::Indexing => {
+                let read = self.size_read as f64 * part(self.chunks_done as f64, self.chunks_total);
+                part(self.size_settled as f64 + read, self.size_total)
+            }
+        }
     }
 }
 
@@ -127,22 +165,27 @@ impl Progress {
         name.clone_into(&mut self.current.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub fn add_documents_total(&self, n: u64) {
+    /// Documents of so many bytes were found.
+    pub fn add_documents_total(&self, n: u64, size: u64) {
         self.documents_total.fetch_add(n, Ordering::Relaxed);
+        self.size_total.fetch_add(size, Ordering::Relaxed);
     }
 
     pub fn document_done(&self) {
         self.documents_done.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn document_unchanged(&self) {
+    pub fn document_unchanged(&self, size: u64) {
         self.documents_unchanged.fetch_add(1, Ordering::Relaxed);
+        self.documents_passed.fetch_add(1, Ordering::Relaxed);
+        self.size_settled.fetch_add(size, Ordering::Relaxed);
         self.document_done();
     }
 
-    /// A document was cut into `chunks`.
-    pub fn document_read(&self, chunks: u64) {
+    /// A document of `size` bytes was cut into `chunks`.
+    pub fn document_read(&self, size: u64, chunks: u64) {
         self.documents_read.fetch_add(1, Ordering::Relaxed);
+        self.size_read.fetch_add(size, Ordering::Relaxed);
         self.chunks_total.fetch_add(chunks, Ordering::Relaxed);
     }
 
@@ -150,8 +193,25 @@ impl Progress {
         self.chunks_done.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub fn skip(&self, document: impl Into<String>, reason: impl Into<String>) {
-        let skip = Skip { document: document.into(), reason: reason.into() };
+    pub fn add_chunks_stored(&self, n: u64) {
+        self.chunks_stored.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// How many chunks are committed so far.
+    pub fn chunks_stored(&self) -> u64 {
+        self.chunks_stored.load(Ordering::Relaxed)
+    }
+
+    /// A document of `size` bytes that was found can't be read.
+    pub fn document_skipped(&self, skip: Skip, size: u64) {
+        self.documents_passed.fetch_add(1, Ordering::Relaxed);
+        self.size_settled.fetch_add(size, Ordering::Relaxed);
+        self.document_done();
+        self.skip(skip);
+    }
+
+    /// Something that was asked for can't be had.
+    pub fn skip(&self, skip: Skip) {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(skip);
     }
 
@@ -166,8 +226,13 @@ impl Progress {
             documents_done: get(&self.documents_done),
             documents_unchanged: get(&self.documents_unchanged),
             documents_read: get(&self.documents_read),
+            documents_passed: get(&self.documents_passed),
+            size_total: get(&self.size_total),
+            size_settled: get(&self.size_settled),
+            size_read: get(&self.size_read),
             chunks_total: get(&self.chunks_total),
             chunks_done: get(&self.chunks_done),
+            chunks_stored: get(&self.chunks_stored),
             current: self.current.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             skipped: self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -195,22 +260,79 @@ pub struct IngestReport {
     pub interrupted: bool,
 }
 
+/// An ingest that has ended, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IngestRun {
+    /// When it ended, in the local time of then: `2026-01-31T17:05:00+01:00`.
+    pub ended: String,
+    pub collection: String,
+    /// In the collection after it.
+    pub documents: u64,
+    pub passages: u64,
+    pub skipped: u64,
+    /// Pauses left out.
+    pub seconds: f64,
+    pub passages_per_s: f64,
+    pub outcome: RunOutcome,
+}
+
+/// How an ingest ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    Done,
+    /// Cancelled; what was done is kept.
+    Stopped,
+    /// The text says why.
+    Failed(String),
+}
+
+impl IngestRun {
+    /// `seconds` is how long a run took that gave no report.
+    pub fn new(ended: String, collection: String, result: &Result<IngestReport, String>, seconds: f64) -> Self {
+        match result {
+            Ok(report) => Self {
+                ended,
+                collection,
+                documents: report.documents,
+                passages: report.passages,
+                skipped: report.skipped.len() as u64,
+                seconds: report.seconds,
+                passages_per_s: report.passages_per_s,
+                outcome: if report.interrupted { RunOutcome::Stopped } else { RunOutcome::Done },
+            },
+            Err(reason) => Self {
+                ended,
+                collection,
+                documents: 0,
+                passages: 0,
+                skipped: 0,
+                seconds,
+                passages_per_s: 0.0,
+                outcome: RunOutcome::Failed(reason.clone()),
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn time_left_goes_by_chunks() {
+    fn work_left_goes_by_chunks_and_those_to_come_by_bytes() {
         let progress = Progress::default();
         progress.set_stage(Stage::Indexing);
-        progress.add_documents_total(5);
-        progress.document_unchanged();
-        let left = |seconds| progress.snapshot().time_left(Duration::from_secs(seconds));
-        assert_eq!(left(1), None, "no pace yet");
-        progress.document_read(10);
-        progress.document_read(30);
-        progress.add_chunks_done(20);
-        // 40 chunks in 2 of the 4 documents that need work: 80 in all, 20 of them in 5 s.
-        assert_eq!(left(5), Some(Duration::from_secs(15)));
+        progress.add_documents_total(4, 1_000);
+        progress.document_unchanged(200);
+        assert_eq!(progress.snapshot().work(), None, "nothing was read yet");
+        progress.document_read(400, 40);
+        progress.add_chunks_done(10);
+        // 400 of the 800 bytes that need work gave 40 chunks: 80 in all.
+        assert_eq!(progress.snapshot().work(), Some((10.0, 70.0)));
+        assert!((progress.snapshot().part() - 0.3).abs() < 1e-9);
+        progress.document_skipped(Skip { document: "x".into(), reason: "empty".into(), location: "/x".into() }, 400);
+        assert_eq!(progress.snapshot().work(), Some((10.0, 30.0)));
+        assert!((progress.snapshot().part() - 0.7).abs() < 1e-9);
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Measured fastest on CPUs: one session per core, each with one thread and one text at a time. So a text is never
 //! padded, and its vector never depends on its neighbours. The first session is made when the model is loaded, the
-//! others when passages come in number: a process that only asks pays for one.
+//! others when passages come in number: a process that only asks pays for one. One more is made when a question first
+//! finds all of them busy with passages: from then on no question waits for a passage, and passages are embedded at a
+//! low priority. Measured on two busy cores, a search while a folder was indexed took 2.5 to 2.7 times as long as else
+//! without either, 1.5 to 2.4 times with the session alone, and 1.0 to 1.2 times with both. It costs 100 MB.
 
 use std::{
     error::Error,
@@ -34,8 +37,13 @@ pub struct FastEmbedder {
     fingerprint: Fingerprint,
     /// Tokenises whole texts, where the sessions' own tokenizers cut them off.
     counter: Tokenizer,
+    sessions: Arc<Sessions>,
+}
+
+/// Its sessions, and what another one is made from.
+struct Sessions {
     files: ModelFiles,
-    sessions: Pool<TextEmbedding>,
+    pool: Pool<TextEmbedding>,
 }
 
 impl FastEmbedder {
@@ -68,7 +76,8 @@ impl FastEmbedder {
             query_prefix: files.query_prefix.clone(),
             passage_prefix: files.passage_prefix.clone(),
         };
-        Ok(Self { fingerprint, counter, files: files.clone(), sessions: Pool::new(first, sessions) })
+        let sessions = Sessions { files: files.clone(), pool: Pool::new(first, sessions) };
+        Ok(Self { fingerprint, counter, sessions: Arc::new(sessions) })
     }
 
     fn embed_one(&self, role: Role, text: &str) -> Result<Vector, EmbedError> {
@@ -77,7 +86,7 @@ impl FastEmbedder {
             Role::Passage => &self.fingerprint.passage_prefix,
         };
         let prefixed = if prefix.is_empty() { text } else { &format!("{prefix}{text}") };
-        let result = self.sessions.with(role, |session| guarded(|| run(session, prefixed)));
+        let result = self.sessions.pool.with(role, |session| guarded(|| run(session, prefixed)));
         let (model, dim) = (&self.fingerprint.model, self.fingerprint.dim);
         let reason = match result {
             Ok(vector) if vector.len() == dim => return Ok(vector),
@@ -102,9 +111,14 @@ impl FastEmbedder {
             }
         }
     }
+}
 
-    fn add_session(&self) {
-        let made = self.sessions.grow(|| guarded(|| session(&self.files, &existing_environment()?)));
+impl Sessions {
+    fn make(&self) -> Result<TextEmbedding, String> {
+        guarded(|| session(&self.files, &existing_environment()?))
+    }
+
+    fn note(&self, made: Result<(), String>) {
         if let Err(reason) = made {
             tracing::warn!(model = self.files.name, reason, "going on with fewer sessions");
         }
@@ -122,20 +136,35 @@ impl Embedder for FastEmbedder {
     }
 
     fn embed(&self, role: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+        let sessions = &self.sessions;
+        let _asking = (role == Role::Query).then(|| sessions.pool.asking());
+        if role == Role::Query && sessions.pool.lacks_reserve() {
+            // For the questions after this one, which has its turn before a session could be made.
+            let sessions = Arc::clone(sessions);
+            thread::spawn(move || sessions.note(sessions.pool.reserve(|| sessions.make())));
+        }
         let next = AtomicUsize::new(0);
         if texts.len() < MANY {
             return Ok(self.work(role, texts, &next)?.into_iter().map(|(_, vector)| vector).collect());
         }
+        // Questions are asked meanwhile. A thread can't take its priority back, so this one does not lower its own.
+        let yields = role == Role::Passage && sessions.pool.has_reserve();
         let parts = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..self.sessions.limit().min(texts.len()))
+            let helpers: Vec<_> = (usize::from(!yields)..sessions.pool.limit().min(texts.len()))
                 .map(|_| {
                     scope.spawn(|| {
-                        self.add_session();
+                        if yields {
+                            lower_priority();
+                        }
+                        sessions.note(sessions.pool.grow(|| sessions.make()));
                         self.work(role, texts, &next)
                     })
                 })
                 .collect();
-            let mut parts = vec![self.work(role, texts, &next)];
+            let mut parts = Vec::new();
+            if !yields {
+                parts.push(self.work(role, texts, &next));
+            }
             parts.extend(helpers.into_iter().map(|helper| {
                 helper.join().unwrap_or_else(|_| {
                     let reason = "a thread broke down".to_owned();
@@ -153,6 +182,15 @@ impl Embedder for FastEmbedder {
             }
         }
         Ok(vectors)
+    }
+}
+
+/// Lets other threads of this machine go before the calling one, where a system can do so for a single thread.
+fn lower_priority() {
+    // 10 is what the program `nice` takes when it is told nothing else.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "the priority stays as it is");
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Role;
 
-/// Sessions that are lent for one text at a time. Whoever embeds a question goes before whoever embeds passages, so a
-/// question waits for at most one text in hand, never for the rest of a batch.
+/// Sessions that are lent for one text at a time. While a question is [asked](Pool::asking), whoever embeds passages
+/// gets none, so a question waits for at most one text in hand, never for the rest of a batch. Beyond the sessions for
+/// passages there may be one more that they never take: a question finds it free whatever is in hand.
 pub struct Pool<S> {
     state: Mutex<State<S>>,
     freed: Condvar,
+    /// Most sessions that passages take at once.
     limit: usize,
 }
 
@@ -16,35 +18,66 @@ struct State<S> {
     idle: Vec<S>,
     /// Sessions that exist or are being made.
     made: usize,
-    questions_waiting: usize,
+    /// Sessions that passages have now.
+    with_passages: usize,
+    /// Questions that are being embedded or wait for it.
+    questions: usize,
 }
 
+/// While it lives a question is being embedded.
+pub struct Asking<'a, S>(&'a Pool<S>);
+
 impl<S> Pool<S> {
-    /// A pool that holds one session and may grow to `limit`.
+    /// A pool that holds one session and may grow to `limit`, and to one more for questions.
     pub fn new(first: S, limit: usize) -> Self {
-        let state = State { idle: vec![first], made: 1, questions_waiting: 0 };
+        let state = State { idle: vec![first], made: 1, with_passages: 0, questions: 0 };
         Self { state: Mutex::new(state), freed: Condvar::new(), limit: limit.max(1) }
     }
 
+    /// Most sessions that passages take at once.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Makes one more session with `make` unless there are enough already; others go on meanwhile.
+    /// Makes one more session for passages with `make` unless there are enough already; others go on meanwhile.
     ///
     /// # Errors
     /// Those of `make`; the pool stays as it was.
     pub fn grow<E>(&self, make: impl FnOnce() -> Result<S, E>) -> Result<(), E> {
+        self.grow_to(self.limit, make)
+    }
+
+    /// Makes one more session than passages take, so that questions find one free.
+    ///
+    /// # Errors
+    /// Those of `make`; the pool stays as it was.
+    pub fn reserve<E>(&self, make: impl FnOnce() -> Result<S, E>) -> Result<(), E> {
+        self.grow_to(self.limit + 1, make)
+    }
+
+    /// Whether a question would have to wait now, and a session more would change that.
+    pub fn lacks_reserve(&self) -> bool {
+        let state = self.lock();
+        state.idle.is_empty() && state.with_passages > 0 && state.made <= self.limit
+    }
+
+    /// Whether there is a session beyond those for passages, or one is being made.
+    pub fn has_reserve(&self) -> bool {
+        self.lock().made > self.limit
+    }
+
+    fn grow_to<E>(&self, limit: usize, make: impl FnOnce() -> Result<S, E>) -> Result<(), E> {
         {
             let mut state = self.lock();
-            if state.made >= self.limit {
+            if state.made >= limit {
                 return Ok(());
             }
             state.made += 1;
         }
         match make() {
             Ok(session) => {
-                self.give_back(session);
+                self.lock().idle.push(session);
+                self.freed.notify_all();
                 Ok(())
             }
             Err(error) => {
@@ -54,37 +87,42 @@ impl<S> Pool<S> {
         }
     }
 
-    /// Waits for a session and lends it to `use_it`, which must not panic: the session would not come back.
+    /// Announces a question: from now until the guard is dropped no passage is begun.
+    pub fn asking(&self) -> Asking<'_, S> {
+        self.lock().questions += 1;
+        Asking(self)
+    }
+
+    /// Waits for a session and lends it to `use_it`, which must not panic: the session would not come back. A question
+    /// has to be [announced](Pool::asking) before.
     pub fn with<T>(&self, role: Role, use_it: impl FnOnce(&mut S) -> T) -> T {
         let mut session = self.take(role);
         let result = use_it(&mut session);
-        self.give_back(session);
+        let mut state = self.lock();
+        state.idle.push(session);
+        state.with_passages -= usize::from(role == Role::Passage);
+        drop(state);
+        self.freed.notify_all();
         result
+    }
+
+    fn may_take(&self, role: Role, state: &State<S>) -> bool {
+        match role {
+            Role::Query => true,
+            Role::Passage => state.questions == 0 && state.with_passages < self.limit,
+        }
     }
 
     fn take(&self, role: Role) -> S {
         let mut state = self.lock();
-        match role {
-            Role::Query => {
-                state.questions_waiting += 1;
-                loop {
-                    if let Some(session) = state.idle.pop() {
-                        state.questions_waiting -= 1;
-                        // Passages that held back for this question may take what else is idle.
-                        self.freed.notify_all();
-                        return session;
-                    }
-                    state = self.wait(state);
-                }
+        loop {
+            if self.may_take(role, &state)
+                && let Some(session) = state.idle.pop()
+            {
+                state.with_passages += usize::from(role == Role::Passage);
+                return session;
             }
-            Role::Passage => loop {
-                if state.questions_waiting == 0
-                    && let Some(session) = state.idle.pop()
-                {
-                    return session;
-                }
-                state = self.wait(state);
-            },
+            state = self.wait(state);
         }
     }
 
@@ -92,38 +130,88 @@ impl<S> Pool<S> {
         self.freed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self, session: S) {
-        self.lock().idle.push(session);
-        self.freed.notify_all();
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl<S> Drop for Asking<'_, S> {
+    fn drop(&mut self) {
+        self.0.lock().questions -= 1;
+        self.0.freed.notify_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{sync::Mutex, thread};
+    use std::{
+        sync::{Mutex, mpsc},
+        thread,
+    };
 
     use super::*;
 
     #[test]
-    fn a_question_that_waits_goes_before_the_next_passage() {
+    fn no_passage_is_begun_while_a_question_is_asked() {
         let pool = Pool::new((), 1);
         let order = Mutex::new(Vec::new());
         thread::scope(|scope| {
             pool.with(Role::Passage, |()| {
-                scope.spawn(|| pool.with(Role::Query, |()| order.lock().unwrap().push("question")));
-                while pool.lock().questions_waiting == 0 {
+                scope.spawn(|| {
+                    let asking = pool.asking();
+                    scope.spawn(|| {
+                        pool.with(Role::Passage, |()| order.lock().unwrap().push("next passage"));
+                    });
+                    // Three texts of one question; a passage could slip in between them.
+                    for text in ["question", "its second text", "its third"] {
+                        pool.with(Role::Query, |()| order.lock().unwrap().push(text));
+                        thread::yield_now();
+                    }
+                    drop(asking);
+                });
+                while pool.lock().questions == 0 {
                     thread::yield_now();
                 }
                 order.lock().unwrap().push("passage in hand");
             });
-            // Without precedence this thread would have the session again before the other one wakes up.
-            pool.with(Role::Passage, |()| order.lock().unwrap().push("next passage"));
         });
-        assert_eq!(order.into_inner().unwrap(), ["passage in hand", "question", "next passage"]);
+        let expected = ["passage in hand", "question", "its second text", "its third", "next passage"];
+        assert_eq!(order.into_inner().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_reserved_session_serves_a_question_whatever_is_in_hand_and_no_passage() {
+        let pool = Pool::new(0, 2);
+        pool.grow(|| Ok::<_, ()>(1)).unwrap();
+        let (begun, has_begun) = mpsc::channel();
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        thread::scope(|scope| {
+            // Gone when an assertion fails, so that nothing waits for it then.
+            let release = release;
+            let passage = || {
+                pool.with(Role::Passage, |_| {
+                    begun.send(()).unwrap();
+                    gate.lock().unwrap().recv().unwrap();
+                });
+            };
+            scope.spawn(passage);
+            scope.spawn(passage);
+            has_begun.recv().unwrap();
+            has_begun.recv().unwrap();
+            assert!(pool.lacks_reserve() && !pool.has_reserve());
+            pool.reserve(|| Ok::<_, ()>(2)).unwrap();
+            assert!(pool.has_reserve() && !pool.lacks_reserve());
+            let asking = pool.asking();
+            // Both passages are still in hand.
+            assert_eq!(pool.with(Role::Query, |session| *session), 2);
+            drop(asking);
+            let state = pool.lock();
+            assert!(state.idle == [2] && !pool.may_take(Role::Passage, &state), "a third passage has to wait");
+            drop(state);
+            release.send(()).unwrap();
+            release.send(()).unwrap();
+        });
     }
 
     #[test]
@@ -133,5 +221,8 @@ mod tests {
         assert_eq!(pool.grow(|| Ok::<_, &str>(1)), Ok(()));
         assert_eq!(pool.grow(|| Err("beyond the limit")), Ok(()));
         assert_eq!(pool.lock().idle, [0, 1]);
+        assert_eq!(pool.reserve(|| Ok::<_, &str>(2)), Ok(()));
+        assert_eq!(pool.reserve(|| Err("one is enough")), Ok(()));
+        assert_eq!(pool.lock().idle, [0, 1, 2]);
     }
 }

@@ -72,13 +72,13 @@ pub async fn copy(job: CopyJob<'_>, progress: &Progress, cancel: &CancellationTo
     }
 
     progress.set_stage(Stage::Indexing);
-    progress.add_documents_total(ours.len() as u64);
+    progress.add_documents_total(ours.len() as u64, ours.iter().map(|record| record.size).sum());
     let mut report = CopyReport::default();
     let mut wanted = Vec::new();
     for record in &ours {
         if theirs.get(record.name.as_str()) == Some(record) {
             report.unchanged += 1;
-            progress.document_unchanged();
+            progress.document_unchanged(record.size);
         } else {
             wanted.push(record);
         }
@@ -175,16 +175,19 @@ impl CopyJob<'_> {
         documents.retain(|document| match self.to.check_fit(document) {
             Ok(()) => true,
             Err(error) => {
-                progress.skip(document.record.name.clone(), error.to_string());
-                progress.document_done();
+                let (document, size) = (&document.record, document.record.size);
+                let (name, location) = (document.name.clone(), document.location.clone());
+                progress.document_skipped(Skip { document: name, reason: error.to_string(), location }, size);
                 false
             }
         });
-        let counts: Vec<u64> = documents.iter().map(|document| document.chunks.len() as u64).collect();
+        let counts: Vec<(u64, u64)> =
+            documents.iter().map(|document| (document.record.size, document.chunks.len() as u64)).collect();
         self.to.replace_documents(self.name, documents).await?;
-        for chunks in counts {
-            progress.document_read(chunks);
+        for (size, chunks) in counts {
+            progress.document_read(size, chunks);
             progress.add_chunks_done(chunks);
+            progress.add_chunks_stored(chunks);
             progress.document_done();
         }
         Ok(())

@@ -4,11 +4,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RagError,
+    Pause, RagError,
     plan::{Plan, Planned, Task},
 };
 use crate::{
-    domain::{DocumentRecord, Indexed, IngestReport, Progress, Shard, SourceSpec, Stage, Vector},
+    domain::{DocumentRecord, Indexed, IngestReport, Progress, Shard, Skip, SourceSpec, Stage, Vector},
     embed::{Embedder, Role},
     source::{self, Unread},
     store::{StoreError, VectorStore},
@@ -51,6 +51,9 @@ pub struct IngestJob {
 /// For all documents the collection's write lock is held throughout. Shares don't hold it, since they run side by side:
 /// each of their writes stands by itself, and no two of them write the same document.
 ///
+/// While `pause` holds, no further document is read and no further batch embedded; what is in hand is finished and
+/// stored. The write lock stays held. Paused time counts neither in the report's seconds nor in its rate.
+///
 /// # Errors
 /// When another writer is at work, when the collection is another model's and `force` is not set, when a source that was
 /// named can't be had, or when the model or the store fails as a whole. What was committed before stays. A source that is
@@ -58,6 +61,7 @@ pub struct IngestJob {
 pub async fn ingest(
     job: &IngestJob,
     progress: &Arc<Progress>,
+    pause: &Arc<Pause>,
     cancel: &CancellationToken,
 ) -> Result<IngestReport, RagError> {
     let start = Instant::now();
@@ -83,11 +87,12 @@ pub async fn ingest(
     let known = if held.is_some() { store.documents(name).await? } else { Vec::new() };
     let mut plan = Plan::new(known, job);
     for wanted in task.sources.iter().rev() {
+        pause.pass(cancel).await;
         match source::scan(&wanted.spec, progress, cancel).await {
             _ if cancel.is_cancelled() => return Err(RagError::Interrupted),
             Ok(scan) => {
                 for skip in &scan.skipped {
-                    progress.skip(skip.document.clone(), skip.reason.clone());
+                    progress.skip(skip.clone());
                 }
                 report.ignored += scan.ignored;
                 let nothing = scan.entries.is_empty() && scan.skipped.is_empty();
@@ -101,12 +106,14 @@ pub async fn ingest(
                 plan.add(&wanted.spec, scan);
             }
             Err(error) if wanted.may_be_missing => {
-                progress.skip(source::shown_location(&wanted.spec.location), error.to_string())
+                let place = source::shown_location(&wanted.spec.location);
+                progress.skip(Skip { document: place.clone(), reason: error.to_string(), location: place });
             }
             Err(error) => return Err(error.into()),
         }
     }
-    progress.add_documents_total(plan.entries.len() as u64);
+    progress
+        .add_documents_total(plan.entries.len() as u64, plan.entries.iter().map(|planned| planned.entry.size).sum());
     if task.start_over {
         store.clear_collection(name).await?;
         plan.forget_known();
@@ -118,14 +125,14 @@ pub async fn ingest(
 
     progress.set_stage(Stage::Indexing);
     let mut gone = plan.gone();
-    gone.extend(run(job, plan, progress, cancel, &mut report).await?);
+    gone.extend(run(job, plan, progress, pause, cancel, &mut report).await?);
     if !cancel.is_cancelled() && !gone.is_empty() {
         store.remove_documents(name, &gone).await?;
         report.removed = gone.len() as u64;
     }
     report.interrupted = cancel.is_cancelled();
     report.skipped = progress.snapshot().skipped;
-    report.seconds = start.elapsed().as_secs_f64();
+    report.seconds = start.elapsed().saturating_sub(pause.total()).as_secs_f64();
     let embedded = progress.snapshot().chunks_done;
     report.passages_per_s = if report.seconds > 0.0 { embedded as f64 / report.seconds } else { 0.0 };
     progress.set_stage(Stage::Done);
@@ -138,6 +145,7 @@ async fn run(
     job: &IngestJob,
     plan: Plan,
     progress: &Arc<Progress>,
+    pause: &Arc<Pause>,
     cancel: &CancellationToken,
     report: &mut IngestReport,
 ) -> Result<Vec<String>, RagError> {
@@ -145,9 +153,10 @@ async fn run(
     let (to_store, finished) = mpsc::channel::<Indexed>(QUEUE);
     let (unchanged_to_store, touched) = mpsc::channel::<DocumentRecord>(QUEUE);
     let reader = {
-        let (progress, cancel, embedder) = (Arc::clone(progress), cancel.clone(), job.embedder.clone());
+        let (progress, pause, cancel) = (Arc::clone(progress), Arc::clone(pause), cancel.clone());
+        let embedder = job.embedder.clone();
         tokio::task::spawn_blocking(move || {
-            read_all(plan, embedder.as_deref(), &progress, &cancel, &to_embed, &unchanged_to_store)
+            read_all(plan, embedder.as_deref(), &progress, &pause, &cancel, &to_embed, &unchanged_to_store)
         })
     };
     // Owns its channel ends: the storing side ends when the last sender is gone, the reader when its receiver is.
@@ -159,10 +168,10 @@ async fn run(
             match next {
                 Some(document) => group.push(document),
                 None if group.is_empty() => break,
-                None => flush(job, progress, &mut group, &to_store, cancel).await?,
+                None => flush(job, progress, pause, &mut group, &to_store, cancel).await?,
             }
             if group.iter().map(|document| document.chunks.len()).sum::<usize>() >= GROUP {
-                flush(job, progress, &mut group, &to_store, cancel).await?;
+                flush(job, progress, pause, &mut group, &to_store, cancel).await?;
             }
         }
         Ok::<_, RagError>(())
@@ -182,6 +191,7 @@ fn read_all(
     plan: Plan,
     embedder: Option<&dyn Embedder>,
     progress: &Progress,
+    pause: &Pause,
     cancel: &CancellationToken,
     to_embed: &mpsc::Sender<Indexed>,
     touched: &mpsc::Sender<DocumentRecord>,
@@ -192,6 +202,7 @@ fn read_all(
         None => (text.split_whitespace().count() as f32 * TOKENS_PER_WORD) as usize,
     };
     for Planned { entry, source, chunker, record } in plan.entries {
+        pause.pass_blocking(cancel);
         if cancel.is_cancelled() {
             break;
         }
@@ -206,14 +217,14 @@ fn read_all(
         if let Some(record) = usable.filter(same_file) {
             unchanged += 1;
             unchanged_passages += u64::from(record.passages);
-            progress.document_unchanged();
+            progress.document_unchanged(entry.size);
             continue;
         }
         let document = match entry.read(&chunker) {
             Ok(document) => document,
             Err(unread) => {
-                progress.skip(entry.name.clone(), unread.to_string());
-                progress.document_done();
+                let (document, location) = (entry.name.clone(), entry.location.clone());
+                progress.document_skipped(Skip { document, reason: unread.to_string(), location }, entry.size);
                 // What can't be read right now may be the same as before; what holds no text is not.
                 if record.is_some() && matches!(unread, Unread::NoText(_)) {
                     textless.push(entry.name);
@@ -235,7 +246,7 @@ fn read_all(
             new.passages = record.passages;
             unchanged += 1;
             unchanged_passages += u64::from(record.passages);
-            progress.document_unchanged();
+            progress.document_unchanged(new.size);
             new.embedded = record.embedded;
             if touched.blocking_send(new).is_err() {
                 break;
@@ -244,7 +255,7 @@ fn read_all(
         }
         let chunks = source::chunk(&new.name, &document.text, &chunker, &count);
         new.passages = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        progress.document_read(chunks.len() as u64);
+        progress.document_read(new.size, chunks.len() as u64);
         if to_embed.blocking_send(Indexed { record: new, chunks, vectors: None }).is_err() {
             break;
         }
@@ -256,10 +267,12 @@ fn read_all(
 async fn flush(
     job: &IngestJob,
     progress: &Progress,
+    pause: &Pause,
     group: &mut Vec<Indexed>,
     to_store: &mpsc::Sender<Indexed>,
     cancel: &CancellationToken,
 ) -> Result<(), RagError> {
+    pause.pass(cancel).await;
     let mut documents = std::mem::take(group);
     if let Some(embedder) = &job.embedder {
         // Chunks of like length side by side keep all sessions busy to the end of a batch.
@@ -275,6 +288,7 @@ async fn flush(
             document.vectors = Some(vec![Vector::new(); document.chunks.len()]);
         }
         for batch in texts.chunks(BATCH) {
+            pause.pass(cancel).await;
             if cancel.is_cancelled() {
                 return Ok(());
             }
@@ -335,7 +349,8 @@ async fn store_all(
                 batch.retain(|document| match job.store.check_fit(document) {
                     Ok(()) => true,
                     Err(error) => {
-                        progress.skip(document.record.name.clone(), error.to_string());
+                        let (document, location) = (document.record.name.clone(), document.record.location.clone());
+                        progress.skip(Skip { document, reason: error.to_string(), location });
                         progress.document_done();
                         false
                     }
@@ -349,6 +364,7 @@ async fn store_all(
                     if !embedded {
                         progress.add_chunks_done(chunks);
                     }
+                    progress.add_chunks_stored(chunks);
                     progress.document_done();
                 }
             }

@@ -244,7 +244,8 @@ mod tests {
             embed: true,
         };
         assert!(plan.gone().is_empty(), "no source was looked through");
-        let skipped = vec![Skip { document: "locked".into(), reason: "permission denied".into() }];
+        let skipped =
+            vec![Skip { document: "locked".into(), reason: "permission denied".into(), location: String::new() }];
         let spec = SourceSpec { location: "/kb".into(), globs: Vec::new(), chunker: Chunker::Markdown };
         plan.add(&spec, Scan { skipped, ..Scan::default() });
         let mut gone = plan.gone();

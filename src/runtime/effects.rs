@@ -1,26 +1,26 @@
 mod collections;
 mod evidence;
+mod ingest;
 mod paths;
+mod watched;
 
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Setup, history};
+use self::watched::Watched;
+use super::{Setup, history, runs};
 use crate::{
     app::{Effect, Event},
     chat::ChatModel,
-    domain::{
-        Chunk, ChunkId, Chunker, CollectionInfo, IngestReport, JobId, Message, Progress, ProgressSnapshot,
-        SearchSettings, SourceSpec, TurnId,
-    },
+    domain::{Chunk, ChunkId, Chunker, CollectionInfo, JobId, Message, Progress, SearchSettings, TurnId},
     embed::Embedder,
-    rag::{self, Ask, AskEvent, IngestJob, RagError, Templates},
+    rag::{self, Ask, AskEvent, RagError, Templates},
     store::VectorStore,
     text::one_line,
 };
@@ -55,38 +55,6 @@ enum Model {
     Missing,
 }
 
-/// Work whose progress is sampled.
-struct Watched {
-    progress: Arc<Progress>,
-    last: ProgressSnapshot,
-    /// When the stage of `last` began, as far as samples can tell.
-    started: Instant,
-    cancel: CancellationToken,
-}
-
-impl Watched {
-    fn new(parent: &CancellationToken) -> Self {
-        Self {
-            progress: Arc::default(),
-            last: ProgressSnapshot::default(),
-            started: Instant::now(),
-            cancel: parent.child_token(),
-        }
-    }
-
-    /// The progress now, and how long its stage has been going on: a pace counts from where its counter does. Going
-    /// back from indexing to scan the next source begins nothing anew, since documents are counted over all of them.
-    fn sample(&mut self) -> (ProgressSnapshot, Duration) {
-        let now = self.progress.snapshot();
-        if now.stage as u8 > self.last.stage as u8 || now.bytes_done < self.last.bytes_done {
-            self.started = Instant::now();
-            self.last.stage = now.stage;
-        }
-        self.last.bytes_done = now.bytes_done;
-        (now, self.started.elapsed())
-    }
-}
-
 /// Carries out effects as tasks; all of them end with [`Effects::stop`].
 pub struct Effects {
     shared: Arc<Shared>,
@@ -113,6 +81,8 @@ struct Shared {
     chat: Option<Arc<dyn ChatModel>>,
     templates: Templates,
     history_file: PathBuf,
+    runs_file: PathBuf,
+    now: fn() -> String,
 }
 
 impl Effects {
@@ -130,7 +100,9 @@ impl Effects {
             chunker: setup.chunker,
             chat: setup.chat,
             templates: setup.templates,
+            runs_file: setup.history_file.with_file_name(runs::FILE),
             history_file: setup.history_file,
+            now: setup.now,
         });
         let browsing = CancellationToken::new();
         let mut effects = Self {
@@ -149,6 +121,7 @@ impl Effects {
                 shared.send(Event::History(questions)).await;
             }
             shared.open().await;
+            shared.send_runs(None).await;
         });
         effects.prepare_model();
         effects
@@ -156,20 +129,17 @@ impl Effects {
 
     /// Whether there is anything to sample.
     pub fn has_work(&self) -> bool {
-        self.job.as_ref().map(|(_, watched)| watched).into_iter().chain(&self.model).any(|w| !w.cancel.is_cancelled())
+        self.job.as_ref().map(|(_, watched)| watched).into_iter().chain(&self.model).any(Watched::moves)
     }
 
     /// The progress of what is running.
     pub fn sample(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        self.model.take_if(|watched| watched.cancel.is_cancelled());
-        if let Some(watched) = &mut self.model {
+        if let Some(watched) = self.model.as_mut().filter(|watched| watched.moves()) {
             let (snapshot, elapsed) = watched.sample();
             events.push(Event::ModelProgress { snapshot, elapsed });
         }
-        if let Some((job, watched)) = &mut self.job
-            && !watched.cancel.is_cancelled()
-        {
+        if let Some((job, watched)) = self.job.as_mut().filter(|(_, watched)| watched.moves()) {
             let (snapshot, elapsed) = watched.sample();
             events.push(Event::IngestProgress { job: *job, snapshot, elapsed });
         }
@@ -204,27 +174,19 @@ impl Effects {
             }
             Effect::Export { json } => self.export(json),
             Effect::StartIngest { job, collection, sources, force } => {
-                let watched = Watched::new(&self.shared.cancel);
-                let (progress, cancel) = (Arc::clone(&watched.progress), watched.cancel.clone());
-                self.job = Some((job, watched));
-                self.spawn(async move |shared| {
-                    let result = contained(shared.index(collection, sources, force, &progress, &cancel)).await;
-                    // From here on there is nothing to sample.
-                    cancel.cancel();
-                    let (result, collection) = match result {
-                        Ok((report, collection)) => (Ok(report), collection.map(Arc::new)),
-                        Err(error) => (Err(error.to_string()), None),
-                    };
-                    shared.send(Event::IngestFinished { job, result, collection }).await;
-                });
+                self.start_ingest(job, collection, sources, force);
             }
             Effect::CancelIngest(job) => {
-                if let Some((running, watched)) = &self.job
-                    && *running == job
-                {
+                if let Some(watched) = self.running(job) {
                     watched.cancel.cancel();
                 }
             }
+            Effect::PauseIngest { job, paused } => {
+                if let Some(watched) = self.running(job) {
+                    watched.set_paused(paused);
+                }
+            }
+            Effect::CancelDownload => self.cancel_download(),
             Effect::LoadNeighbours { collection, id } => self.spawn(async move |shared| {
                 if let Some(chunks) = shared.neighbours(&collection, id).await {
                     shared.send(Event::Neighbours { collection, id, chunks }).await;
@@ -279,21 +241,35 @@ impl Effects {
                 anyhow::Ok((embedder, name, dim))
             });
             let prepared = prepared.await;
-            let stopping = cancel.is_cancelled();
+            // Given up by the person, or the application ends: nobody waits for it any more.
+            let unwanted = cancel.is_cancelled();
             cancel.cancel();
             match prepared {
                 Ok((embedder, name, dim)) => {
                     shared.model.send_replace(Model::Ready(embedder));
                     shared.send(Event::ModelReady { name, dim }).await;
                 }
+                Err(_) if unwanted => {}
                 Err(error) => {
                     shared.model.send_replace(Model::Missing);
-                    if !stopping {
-                        shared.send(Event::ModelFailed(format!("{error:#}"))).await;
-                    }
+                    shared.send(Event::ModelFailed(format!("{error:#}"))).await;
                 }
             }
         });
+    }
+
+    /// Stops getting the model; whatever waits for it goes on without.
+    fn cancel_download(&mut self) {
+        if let Some(watched) = self.model.take() {
+            watched.cancel.cancel();
+            self.shared.model.send_if_modified(|model| {
+                let waited_for = matches!(model, Model::Pending);
+                if waited_for {
+                    *model = Model::Missing;
+                }
+                waited_for
+            });
+        }
     }
 }
 
@@ -410,50 +386,6 @@ impl Shared {
         asked
     }
 
-    /// Indexes the sources, or where there are none whatever the collection was made from.
-    async fn index(
-        &self,
-        collection: String,
-        mut sources: Vec<SourceSpec>,
-        force: bool,
-        progress: &Arc<Progress>,
-        cancel: &CancellationToken,
-    ) -> Result<(IngestReport, Option<CollectionInfo>), RagError> {
-        let Opened { store, keeps_handbook, .. } = self.opened().await?;
-        let is_handbook = keeps_handbook && collection == CollectionInfo::HANDBOOK && sources.is_empty();
-        if is_handbook {
-            sources.push(SourceSpec::handbook());
-        }
-        let mut job = IngestJob {
-            store: Arc::clone(&store),
-            embedder: None,
-            collection: collection.clone(),
-            sources,
-            force,
-            shard: None,
-        };
-        let empty = store.collection(&collection).await?.is_none_or(|info| info.passages == 0);
-        if is_handbook && empty && matches!(*self.model.borrow(), Model::Pending) {
-            // The handbook is small: it answers by keywords within a moment, while the model is still on its way.
-            rag::ingest(&job, &Arc::default(), cancel).await?;
-            if let Some(info) = store.collection(&collection).await? {
-                self.send(Event::CollectionChanged(Arc::new(info))).await;
-            }
-        }
-        let Some(model) = cancel.run_until_cancelled(self.model(None)).await else {
-            // Stopped while it waited for the model: what the collection holds is as it was.
-            let left = store.collection(&collection).await?;
-            let (documents, passages) = left.as_ref().map_or((0, 0), |info| (info.documents, info.passages));
-            return Ok((IngestReport { documents, passages, interrupted: true, ..IngestReport::default() }, left));
-        };
-        job.embedder = match model {
-            Model::Ready(embedder) => Some(embedder),
-            Model::Missing | Model::Pending => None,
-        };
-        let report = rag::ingest(&job, progress, cancel).await?;
-        Ok((report, store.collection(&collection).await?))
-    }
-
     async fn neighbours(&self, collection: &str, id: ChunkId) -> Option<Vec<Chunk>> {
         let store = self.opened().await.ok()?.store;
         match store.neighbours(collection, id, 1, 1).await {
@@ -463,34 +395,5 @@ impl Shared {
                 None
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Stage;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pace_counts_from_where_its_counter_does() {
-        let mut watched = Watched::new(&CancellationToken::new());
-        let mut after_10_s_of = async |stage| {
-            watched.progress.set_stage(stage);
-            watched.sample();
-            tokio::time::advance(Duration::from_secs(10)).await;
-            watched.sample().1.as_secs()
-        };
-        assert_eq!(after_10_s_of(Stage::Starting).await, 10);
-        assert_eq!(after_10_s_of(Stage::Downloading).await, 10);
-        assert_eq!(after_10_s_of(Stage::Scanning).await, 10);
-        assert_eq!(after_10_s_of(Stage::Indexing).await, 10);
-        // The next source: documents go on being counted.
-        assert_eq!(after_10_s_of(Stage::Scanning).await, 20);
-        assert_eq!(after_10_s_of(Stage::Indexing).await, 30);
-        // The next download: bytes are counted anew.
-        watched.progress.set_bytes(7);
-        watched.sample();
-        watched.progress.start_bytes(0);
-        assert_eq!(watched.sample().1, Duration::ZERO);
     }
 }

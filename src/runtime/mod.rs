@@ -8,6 +8,7 @@ mod effects;
 mod export;
 mod frames;
 mod history;
+pub mod runs;
 mod terminal;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -57,6 +58,8 @@ pub struct Setup {
     pub chunker: Chunker,
     /// Where questions are kept for later runs.
     pub history_file: PathBuf,
+    /// The local time with its offset, as in RFC 3339.
+    pub now: fn() -> String,
     pub theme: ui::Theme,
     pub keymap: ui::Keymap,
 }

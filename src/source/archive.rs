@@ -84,7 +84,7 @@ pub(super) fn unpack(
     }
     let Unpacking { documents, mut scan, .. } = unpacking;
     scan.entries = documents.into_values().collect();
-    scan.sort();
+    scan.finish(&format!("{place}!/"));
     Ok(scan)
 }
 

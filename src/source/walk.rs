@@ -94,16 +94,21 @@ pub(super) fn walk(
             },
         }
     }
-    scan.sort();
+    scan.finish(&root.join("").to_string_lossy());
     Ok(scan)
 }
 
 impl Scan {
     pub(super) fn skip(&mut self, document: impl Into<String>, reason: impl Into<String>) {
-        self.skipped.push(Skip { document: document.into(), reason: reason.into() });
+        let (document, reason) = (document.into(), reason.into());
+        self.skipped.push(Skip { document, reason, location: String::new() });
     }
 
-    pub(super) fn sort(&mut self) {
+    /// Puts it in order. `before` stands in front of a document's name to make its place.
+    pub(super) fn finish(&mut self, before: &str) {
+        for skip in &mut self.skipped {
+            skip.location = format!("{before}{}", skip.document);
+        }
         self.entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.skipped.sort_by(|a, b| a.document.cmp(&b.document));
     }

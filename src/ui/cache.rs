@@ -2,8 +2,8 @@ use super::{
     chat::ChatRows, collections::RowText, evidence::Wrapped, keys::Keymap, passages::PassageRows, theme::Theme,
 };
 use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Move, PaletteAction, Place, Scroll,
-    State, Step, Toward, View, searchable,
+    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane, Move,
+    PaletteAction, Place, Scroll, State, Step, Toward, View, searchable,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
@@ -99,7 +99,9 @@ pub(super) struct Measured {
     pub passage: Extent,
     /// Row of the passage pane where the passage itself starts.
     pub passage_start: usize,
-    pub skips: Extent,
+    /// The list of the ingest view that has the keys, and the text of it that has them.
+    pub ingest_list: Extent,
+    pub ingest_text: Extent,
     /// The list of collections, and the table of rows of one.
     pub collections: Extent,
     pub rows: Extent,
@@ -131,7 +133,13 @@ impl Measured {
         }
         match state.view {
             View::Chat => self.resolve_in_chat(state, by),
-            View::Ingest => Some(Action::Scroll(Scroll::Skips(self.skips.moved(by)))),
+            View::Ingest if state.ingest_view.open || state.ingest_view.pane == IngestPane::Overview => {
+                Some(Action::Ingest(IngestAction::Scroll(self.ingest_text.moved(by))))
+            }
+            View::Ingest => {
+                let (_, at) = state.ingest_list(state.ingest_view.pane);
+                Some(Action::Ingest(IngestAction::Select(self.ingest_list.selected(at, by)?)))
+            }
             View::Collections => self.resolve_in_collections(state, by),
             View::Evidence => self.resolve_in_evidence(state, by),
         }

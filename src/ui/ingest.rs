@@ -1,6 +1,7 @@
-//! What is being indexed, what was, and what was left out and why.
+//! What is being got and indexed and how fast, what was, and what was left out and why.
 
-use std::time::Duration;
+mod entry;
+mod lists;
 
 use ratatui::{
     Frame,
@@ -9,54 +10,101 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{
-    ViewCache,
-    cache::Extent,
-    inline::{Inline, paragraph},
-    pane, status,
-    theme::Theme,
-};
+use super::{ViewCache, cache::Extent, inline::Inline, pane, status, theme::Theme};
 use crate::{
-    app::{IngestJob, Model, State, Store},
-    domain::{IngestReport, ProgressSnapshot, Skip, Stage},
+    app::{IngestJob, IngestPane, Model, State, Store},
+    domain::{Counter, IngestReport, Pace, ProgressSnapshot, Stage},
     text::{fit, one_line},
 };
+
+/// In fewer rows there is one pane, and of running work only what moves is shown.
+const ROOMY_ROWS: u16 = 18;
+/// Columns of what stands before a value.
+const LABEL: usize = 11;
+/// A shorter bar tells nothing.
+const LEAST_BAR: usize = 5;
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
     let columns = usize::from(area.width.saturating_sub(4)).max(2);
-    let mut rows = model_rows(state, &theme, columns);
-    rows.push(Line::default());
-    rows.extend(index_rows(state, &theme, columns));
+    let roomy = area.height >= ROOMY_ROWS;
+    let rows = overview(state, &theme, columns, roomy);
     let wanted = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
-    let skips = skips(state);
-    let least = if skips.is_empty() { 3 } else { 5 };
-    let height = wanted.min(area.height.saturating_sub(least)).max(3);
-    let [top, bottom] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
-    let inner = pane::inner(top);
-    pane::draw(frame, top, &theme, "Ingest", false, Extent::new(rows.len(), usize::from(inner.height), 0));
-    pane::rows(frame, inner, 1, rows.iter());
-    draw_skips(state, skips, cache, frame, bottom);
+    let focused = state.ingest_view.pane == IngestPane::Overview;
+    // Where there is room for one pane, it is the one that has the keys.
+    let (top, bottom) = if roomy {
+        let height = wanted.min(area.height.saturating_sub(5)).max(3);
+        let [top, bottom] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
+        (Some(top), Some(bottom))
+    } else {
+        (Some(area).filter(|_| focused), Some(area).filter(|_| !focused))
+    };
+    if let Some(area) = top {
+        let inner = pane::inner(area);
+        let scroll = if focused { state.ingest_view.scroll } else { 0 };
+        let extent = Extent::new(rows.len(), usize::from(inner.height), scroll);
+        if focused {
+            cache.measured.ingest_text = extent;
+        }
+        let title = if roomy { lists::title } else { lists::title_of_one };
+        pane::draw(frame, area, &theme, &title(state, IngestPane::Overview), focused, extent);
+        pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
+    }
+    if let Some(area) = bottom {
+        lists::draw(state, cache, frame, area);
+    }
+    if state.ingest_view.open {
+        entry::draw(state, cache, frame, area);
+    }
 }
 
 pub(super) fn labelled(label: &str, text: &str, columns: usize, theme: &Theme, style: Style) -> Vec<Line<'static>> {
     let mut inline = Inline::default();
     inline.push(text, style);
-    let rows = inline.rows(columns.saturating_sub(11).max(2)).into_iter().enumerate();
-    let label = |y| Span::styled(format!("{:<11}", if y == 0 { label } else { "" }), theme.dim);
+    let rows = inline.rows(columns.saturating_sub(LABEL).max(2)).into_iter().enumerate();
+    let label = |y| Span::styled(format!("{:<LABEL$}", if y == 0 { label } else { "" }), theme.dim);
     rows.map(|(y, spans)| Line::from_iter([label(y)].into_iter().chain(spans))).collect()
 }
 
 fn gauge(part: f64, text: &str, columns: usize, theme: &Theme) -> Line<'static> {
-    let bar_columns = columns.saturating_sub(11 + text.chars().count() + 2).min(40);
+    let bar_columns = columns.saturating_sub(LABEL + crate::text::width(text) + 2).min(40);
+    if bar_columns < LEAST_BAR {
+        return Line::raw(format!("{:LABEL$}{}", "", fit(text, columns.saturating_sub(LABEL))));
+    }
     let bar = status::bar(part, bar_columns);
     let rest = "·".repeat(bar_columns.saturating_sub(bar.chars().count()));
     Line::from(vec![
-        Span::raw(" ".repeat(11)),
+        Span::raw(" ".repeat(LABEL)),
         Span::styled(bar, theme.bar),
         Span::styled(rest, theme.dim),
         Span::raw(format!("  {text}")),
     ])
+}
+
+/// All that stands above the lists. Where there is no room for everything, what moves comes first.
+fn overview(state: &State, theme: &Theme, columns: usize, roomy: bool) -> Vec<Line<'static>> {
+    let still = matches!(state.model, Model::Ready { .. }) && matches!(state.store, Store::Open { .. });
+    let mut rows = Vec::new();
+    if roomy || !still {
+        rows.extend(model_rows(state, theme, columns));
+        if roomy {
+            rows.push(Line::default());
+        }
+    }
+    if roomy || !matches!(state.store, Store::Open { .. }) {
+        rows.extend(collection_rows(state, theme, columns));
+        if roomy {
+            rows.push(Line::default());
+        }
+    }
+    match &state.ingest {
+        Some(job) => {
+            rows.extend(of_another(state, &job.collection, columns, theme));
+            rows.extend(job_rows(state, job, columns, theme, roomy));
+        }
+        None => rows.extend(last_run_rows(state, columns, theme)),
+    }
+    rows
 }
 
 fn model_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
@@ -69,8 +117,11 @@ fn model_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>
             let text = format!("! none, so keyword search only: {message}\nCtrl-R tries again.");
             labelled("model", &text, columns, theme, theme.warning)
         }
-        Model::Loading { snapshot, elapsed } if snapshot.stage == Stage::Downloading => {
-            download_rows("model", snapshot, *elapsed, columns, theme)
+        Model::Loading { snapshot, pace } if snapshot.stage == Stage::Downloading => {
+            let mut rows = download_rows("model", snapshot, pace, columns, theme);
+            let way_out = "Esc Esc stops it; questions are answered by keyword search meanwhile.";
+            rows.extend(labelled("", way_out, columns, theme, theme.dim));
+            rows
         }
         Model::Loading { snapshot, .. } => {
             let text = match snapshot.stage {
@@ -85,61 +136,30 @@ fn model_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>
 fn download_rows(
     label: &str,
     snapshot: &ProgressSnapshot,
-    elapsed: Duration,
+    pace: &Pace,
     columns: usize,
     theme: &Theme,
 ) -> Vec<Line<'static>> {
     let name = one_line(&snapshot.current);
     let mut rows = labelled(label, &format!("↓ downloading {name}"), columns, theme, Style::new());
-    let part = snapshot.bytes_done as f64 / snapshot.bytes_total.max(1) as f64;
-    rows.push(gauge(part, &status::download(snapshot, elapsed), columns, theme));
+    rows.push(gauge(snapshot.part(), &status::download(snapshot, pace), columns, theme));
     rows
 }
 
-fn index_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
+fn collection_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
     let plain = Style::new();
-    let mut rows = Vec::new();
     match &state.store {
-        Store::Opening => rows.extend(labelled("collection", "… opening the store", columns, theme, plain)),
-        Store::Failed(message) => {
-            rows.extend(labelled("collection", &format!("✗ {message}"), columns, theme, theme.bad));
-        }
+        Store::Opening => labelled("collection", "… opening the store", columns, theme, plain),
+        Store::Failed(message) => labelled("collection", &format!("✗ {message}"), columns, theme, theme.bad),
         Store::Open { description, name, collection, .. } => {
             let counts = collection.as_ref().map_or_else(
                 || "not there yet".to_owned(),
-                |c| format!("{} documents, {} passages", c.documents, c.passages),
+                |c| format!("{} documents, {} passages", status::count(c.documents), status::count(c.passages)),
             );
             let text = format!("{} · {counts} · {}", one_line(name), one_line(description));
-            rows.extend(labelled("collection", &text, columns, theme, plain));
+            labelled("collection", &text, columns, theme, plain)
         }
     }
-    rows.push(Line::default());
-    if let Some(job) = &state.ingest {
-        rows.extend(of_another(state, &job.collection, columns, theme));
-        rows.extend(job_rows(job, columns, theme));
-    }
-    if let (Some(ended), None) = (&state.last_ingest, &state.ingest) {
-        rows.extend(of_another(state, &ended.collection, columns, theme));
-    }
-    match state.last_ingest.as_ref().map(|ended| &ended.result) {
-        Some(_) if state.ingest.is_some() => {}
-        Some(Ok(report)) => rows.extend(report_rows(report, columns, theme)),
-        Some(Err(message)) => {
-            let text = format!("✗ failed: {message}\nCtrl-R tries again.");
-            rows.extend(labelled("last run", &text, columns, theme, theme.bad));
-        }
-        None if state.ingest.is_none() => {
-            rows.extend(labelled(
-                "last run",
-                "none since the start; Ctrl-R indexes what changed",
-                columns,
-                theme,
-                theme.dim,
-            ));
-        }
-        None => {}
-    }
-    rows
 }
 
 /// Names the collection that is or was indexed, where it is not the one in use.
@@ -150,37 +170,112 @@ fn of_another(state: &State, name: &str, columns: usize, theme: &Theme) -> Vec<L
     labelled("indexed", &one_line(name), columns, theme, theme.strong)
 }
 
-fn job_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let snapshot = &job.snapshot;
-    if snapshot.stage == Stage::Downloading && !job.stopping {
-        return download_rows("now", snapshot, job.elapsed, columns, theme);
+fn job_rows(state: &State, job: &IngestJob, columns: usize, theme: &Theme, roomy: bool) -> Vec<Line<'static>> {
+    let IngestJob { snapshot, pace, .. } = job;
+    if snapshot.stage == Stage::Downloading && !job.stopping && !job.paused {
+        return download_rows("now", snapshot, pace, columns, theme);
     }
-    let stage = if job.stopping { "stopping: finishing what is in hand" } else { snapshot.stage.name() };
-    let mut rows =
-        labelled("now", &format!("{stage} · {}", status::duration(job.elapsed)), columns, theme, theme.strong);
-    let part = snapshot.documents_done as f64 / snapshot.documents_total.max(1) as f64;
-    let left = snapshot.time_left(job.elapsed).map(|left| format!(" · {} left", status::duration(left)));
-    let text = format!("{:.0} %{}", part * 100.0, left.unwrap_or_default());
-    rows.push(gauge(part, &text, columns, theme));
-    let documents = format!(
-        "{} found · {} done · {} unchanged · {} skipped",
-        snapshot.documents_total,
-        snapshot.documents_done,
-        snapshot.documents_unchanged,
-        snapshot.skipped.len()
-    );
-    rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
-    let seconds = job.elapsed.as_secs_f64();
-    let pace = if seconds > 0.0 && snapshot.chunks_done > 0 {
-        format!(" · {:.1} chunks/s", snapshot.chunks_done as f64 / seconds)
-    } else {
-        String::new()
+    let waits = snapshot.stage == Stage::Starting && matches!(state.model, Model::Loading { .. });
+    let stage = match (job.stopping, job.paused) {
+        (true, _) => "stopping: finishing what is in hand",
+        (false, true) => "paused",
+        (false, false) if waits => "waiting for the model",
+        (false, false) => snapshot.stage.name(),
     };
-    let chunks = format!("{} cut · {} done{pace}", snapshot.chunks_total, snapshot.chunks_done);
-    rows.extend(labelled("chunks", &chunks, columns, theme, Style::new()));
+    let text = format!("{stage} · {}", status::duration(job.elapsed));
+    let style = if job.paused || job.stopping { theme.warning } else { theme.strong };
+    let mut rows = labelled("now", &text, columns, theme, style);
+    if snapshot.stage == Stage::Indexing {
+        let left = pace.left().map(|left| format!(" · {} left", status::duration(left)));
+        let text = format!("{:.0} %{}", snapshot.part() * 100.0, left.unwrap_or_default());
+        rows.push(gauge(snapshot.part(), &text, columns, theme));
+    }
+    if job.paused && !job.stopping {
+        let text = "What is embedded is kept and answers. p goes on, Esc Esc stops.";
+        rows.extend(labelled("", text, columns, theme, theme.dim));
+    }
+    if snapshot.stage == Stage::Starting {
+        return rows;
+    }
+    if roomy {
+        rows.extend(stage_rows(job, columns, theme));
+    } else {
+        let [found, read, cut, embedded, stored] = [
+            snapshot.documents_total,
+            snapshot.documents_looked_at(),
+            snapshot.chunks_total,
+            snapshot.chunks_done,
+            snapshot.chunks_stored,
+        ]
+        .map(status::count);
+        let rate = rate(job, Counter::Embedded);
+        let text = format!("{found} found, {read} read, {cut} cut, {embedded} embedded{rate}, {stored} stored");
+        rows.extend(labelled("", &text, columns, theme, Style::new()));
+    }
     if !snapshot.current.is_empty() {
-        let current = fit(&one_line(&snapshot.current), columns.saturating_sub(11));
+        let current = fit(&one_line(&snapshot.current), columns.saturating_sub(LABEL));
         rows.extend(labelled("in hand", &current, columns, theme, Style::new()));
+    }
+    rows
+}
+
+/// ` · 25.1/s`, or nothing while it does not move.
+fn rate(job: &IngestJob, counter: Counter) -> String {
+    let per_s = job.pace.per_s(counter);
+    if job.paused || per_s < 0.05 { String::new() } else { format!(" · {per_s:.1}/s") }
+}
+
+/// One row for each stage that a document goes through, and how the work has gone of late.
+fn stage_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let IngestJob { snapshot, pace, .. } = job;
+    let looked_at = snapshot.documents_looked_at();
+    let mut of_read = String::new();
+    if snapshot.documents_unchanged > 0 {
+        of_read = format!(" · {} unchanged", status::count(snapshot.documents_unchanged));
+    }
+    let skipped = snapshot.skipped.len() as u64;
+    if skipped > 0 {
+        of_read = format!("{of_read} · {} skipped", status::count(skipped));
+    }
+    let stages = [
+        ("found", snapshot.documents_total, "documents", String::new(), String::new()),
+        ("read", looked_at, "documents", rate(job, Counter::Read), of_read),
+        ("chunked", snapshot.chunks_total, "chunks", rate(job, Counter::Cut), String::new()),
+        ("embedded", snapshot.chunks_done, "chunks", rate(job, Counter::Embedded), String::new()),
+        ("stored", snapshot.chunks_stored, "chunks", rate(job, Counter::Stored), String::new()),
+    ];
+    let digits = stages.iter().map(|stage| status::count(stage.1).len()).max().unwrap_or(0);
+    let mut rows = Vec::new();
+    for (name, count, of, rate, more) in stages {
+        let text = format!("{:>digits$} {of}{rate}{more}", status::count(count));
+        rows.extend(labelled(name, &fit(&text, columns.saturating_sub(LABEL)), columns, theme, Style::new()));
+    }
+    let recent = pace.recent();
+    if recent.len() > 1 {
+        let seconds = recent.len();
+        let caption = format!("  chunks/s, the last {seconds} s");
+        let line = status::sparkline(recent, columns.saturating_sub(LABEL + caption.len()));
+        rows.push(Line::from(vec![
+            Span::styled(format!("{:<LABEL$}", "pace"), theme.dim),
+            Span::styled(line, theme.bar),
+            Span::styled(caption, theme.dim),
+        ]));
+    }
+    rows
+}
+
+fn last_run_rows(state: &State, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let Some(ended) = &state.last_ingest else {
+        let text = "none since the start; Ctrl-R indexes what changed";
+        return labelled("last run", text, columns, theme, theme.dim);
+    };
+    let mut rows = of_another(state, &ended.collection, columns, theme);
+    match &ended.result {
+        Ok(report) => rows.extend(report_rows(report, columns, theme)),
+        Err(message) => {
+            let text = format!("✗ failed: {message}\nCtrl-R tries again.");
+            rows.extend(labelled("last run", &text, columns, theme, theme.bad));
+        }
     }
     rows
 }
@@ -201,40 +296,9 @@ fn report_rows(report: &IngestReport, columns: usize, theme: &Theme) -> Vec<Line
         report.ignored
     );
     rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
-    rows.extend(labelled("chunks", &report.passages.to_string(), columns, theme, Style::new()));
+    rows.extend(labelled("chunks", &status::count(report.passages), columns, theme, Style::new()));
     if report.interrupted {
         rows.extend(labelled("", "What was done is kept; Ctrl-R goes on from there.", columns, theme, theme.dim));
     }
     rows
-}
-
-/// What the running ingest has left out so far, or else the last one.
-fn skips(state: &State) -> &[Skip] {
-    match (&state.ingest, state.last_ingest.as_ref().map(|ended| &ended.result)) {
-        (Some(job), _) => &job.snapshot.skipped,
-        (None, Some(Ok(report))) => &report.skipped,
-        (None, Some(Err(_)) | None) => &[],
-    }
-}
-
-fn draw_skips(state: &State, skips: &[Skip], cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
-    let theme = cache.theme;
-    let inner = pane::inner(area);
-    let columns = usize::from(inner.width.saturating_sub(2)).max(2);
-    let extent = Extent::new(skips.len(), usize::from(inner.height), state.skips_scroll);
-    cache.measured.skips = extent;
-    pane::draw(frame, area, &theme, &format!("Skipped · {}", skips.len()), true, extent);
-    if skips.is_empty() {
-        pane::rows(frame, inner, 1, paragraph("nothing was skipped", columns, theme.dim).iter());
-        return;
-    }
-    // One row each, so that only those in view are looked at.
-    let row = |skip: &Skip| {
-        let document = fit(&one_line(&skip.document), columns / 2);
-        let reason = one_line(&skip.reason);
-        let room = columns.saturating_sub(crate::text::width(&document) + 2);
-        Line::from(vec![Span::raw(document), Span::styled(format!("  {}", fit(&reason, room)), theme.dim)])
-    };
-    let rows: Vec<_> = skips.iter().skip(extent.top).take(extent.height).map(row).collect();
-    pane::rows(frame, inner, 1, rows.iter());
 }

@@ -7,7 +7,9 @@ pub use keymap::{Chord, KeyError, Keymap};
 use ratatui::crossterm::event::{Event, KeyCode::Char, KeyEventKind, KeyModifiers};
 
 use super::ViewCache;
-use crate::app::{Action, COMMANDS, CollectionAction as Collection, Does, Escape, PaletteAction, Places, State, Step};
+use crate::app::{
+    Action, COMMANDS, CollectionAction as Collection, Does, Escape, IngestAction, PaletteAction, Places, State, Step,
+};
 
 /// What a terminal event means now. `None` for what means nothing; a resize needs a frame but no action.
 ///
@@ -49,6 +51,7 @@ pub fn footer(state: &State, keymap: &Keymap) -> Vec<(String, &'static str)> {
         let word = match &command.does {
             Does::Act(Action::Escape) if command.name == "escape" => escape_word(state.escape()),
             Does::Act(Action::SwitchView(view)) if state.view == *view => "chat",
+            Does::Act(Action::Ingest(action)) => ingest_word(*action, state).unwrap_or(command.short),
             Does::Act(Action::Collection(Collection::Confirm)) => confirm_word(&state.collections.step),
             Does::Act(_) | Does::Move(_) | Does::Take { .. } => command.short,
         };
@@ -63,6 +66,20 @@ pub fn footer(state: &State, keymap: &Keymap) -> Vec<(String, &'static str)> {
     footer
 }
 
+/// Where it is another word than usual.
+fn ingest_word(action: IngestAction, state: &State) -> Option<&'static str> {
+    match action {
+        IngestAction::Pause => match &state.ingest {
+            Some(job) if job.stopping => Some(""),
+            Some(job) if job.paused => Some("go on"),
+            Some(_) => None,
+            None => Some(""),
+        },
+        IngestAction::Open => (state.ingest_list(state.ingest_view.pane).0 == 0).then_some(""),
+        IngestAction::NextPane | IngestAction::PreviousPane | IngestAction::Select(_) | IngestAction::Scroll(_) => None,
+    }
+}
+
 fn confirm_word(step: &Step) -> &'static str {
     match step {
         Step::Choose | Step::Browse(_) => "",
@@ -74,7 +91,8 @@ fn confirm_word(step: &Step) -> &'static str {
 
 fn escape_word(escape: Escape) -> &'static str {
     match escape {
-        Escape::ClosePalette | Escape::CloseHelp => "close",
+        Escape::ClosePalette | Escape::CloseHelp | Escape::CloseEntry => "close",
+        Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",

@@ -15,8 +15,8 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    app::{Answerer, Armed, Model, State, Store},
-    domain::{ProgressSnapshot, Stage},
+    app::{Answerer, Armed, IngestJob, Model, State, Store},
+    domain::{Counter, Pace, ProgressSnapshot, Stage},
     text::{fit, one_line, width},
 };
 
@@ -58,8 +58,8 @@ pub fn draw_title(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rec
 
 /// The most important thing about the state, in two or three words behind a mark of its own.
 fn standing(state: &State, theme: &Theme) -> (String, Style) {
-    let loading = |snapshot: &ProgressSnapshot, elapsed: Duration| match snapshot.stage {
-        Stage::Downloading => format!("↓ {}", download(snapshot, elapsed)),
+    let loading = |snapshot: &ProgressSnapshot, pace: &Pace| match snapshot.stage {
+        Stage::Downloading => format!("↓ {}", download(snapshot, pace)),
         Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Indexing | Stage::Done => {
             "… loading the model".to_owned()
         }
@@ -67,14 +67,14 @@ fn standing(state: &State, theme: &Theme) -> (String, Style) {
     match (&state.store, &state.model, &state.ingest) {
         (Store::Failed(_), ..) => ("✗ no store".to_owned(), theme.bad),
         (Store::Opening, ..) => ("… opening".to_owned(), theme.dim),
-        (_, Model::Loading { snapshot, elapsed }, _) if snapshot.stage == Stage::Downloading => {
-            (loading(snapshot, *elapsed), theme.warning)
+        (_, Model::Loading { snapshot, pace }, _) if snapshot.stage == Stage::Downloading => {
+            (loading(snapshot, pace), theme.warning)
         }
         (.., Some(job)) => {
             let counts = format!("{}/{}", job.snapshot.documents_done, job.snapshot.documents_total);
-            (format!("… indexing {counts}"), theme.warning)
+            (format!("… {} {counts}", doing(job)), theme.warning)
         }
-        (_, Model::Loading { snapshot, elapsed }, None) => (loading(snapshot, *elapsed), theme.dim),
+        (_, Model::Loading { snapshot, pace }, None) => (loading(snapshot, pace), theme.dim),
         (..) if state.running_turn().is_some() => ("◐ answering".to_owned(), theme.good),
         (_, Model::Failed(_), None) => ("◐ keyword search only".to_owned(), theme.warning),
         (_, Model::Ready { .. }, None) => ("● ready".to_owned(), theme.good),
@@ -86,10 +86,10 @@ pub fn work(state: &State) -> Option<String> {
     if state.store == Store::Opening {
         return Some("opening the store".to_owned());
     }
-    if let Model::Loading { snapshot, elapsed } = &state.model {
+    if let Model::Loading { snapshot, pace } = &state.model {
         return Some(match snapshot.stage {
             Stage::Downloading => {
-                format!("getting {} · {}", one_line(&snapshot.current), download(snapshot, *elapsed))
+                format!("getting {} · {}", one_line(&snapshot.current), download(snapshot, pace))
             }
             Stage::Starting | Stage::Preparing | Stage::Scanning | Stage::Indexing | Stage::Done => {
                 "loading the embedding model".to_owned()
@@ -98,7 +98,16 @@ pub fn work(state: &State) -> Option<String> {
     }
     let job = state.ingest.as_ref()?;
     let snapshot = &job.snapshot;
-    Some(format!("indexing: {} of {} documents", snapshot.documents_done, snapshot.documents_total))
+    Some(format!("{}: {} of {} documents", doing(job), snapshot.documents_done, snapshot.documents_total))
+}
+
+/// What a running ingest is at, in a word.
+fn doing(job: &IngestJob) -> &'static str {
+    match (job.stopping, job.paused) {
+        (true, _) => "stopping",
+        (false, true) => "paused",
+        (false, false) => "indexing",
+    }
 }
 
 /// What is broken, in full, with what to do about it.
@@ -118,7 +127,7 @@ pub fn troubles(state: &State, theme: &Theme) -> Vec<(String, Style)> {
 }
 
 /// `42 % of 90.9 MB · 3.1 MB/s · 17 s left`, as far as it is known.
-pub fn download(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
+pub fn download(snapshot: &ProgressSnapshot, pace: &Pace) -> String {
     let mut parts = Vec::new();
     if snapshot.bytes_total > 0 {
         let percent = snapshot.bytes_done as f64 * 100.0 / snapshot.bytes_total as f64;
@@ -126,10 +135,11 @@ pub fn download(snapshot: &ProgressSnapshot, elapsed: Duration) -> String {
     } else {
         parts.push(bytes(snapshot.bytes_done as f64));
     }
-    if !elapsed.is_zero() && snapshot.bytes_done > 0 {
-        parts.push(format!("{}/s", bytes(snapshot.bytes_done as f64 / elapsed.as_secs_f64())));
+    let bytes_per_s = pace.per_s(Counter::Bytes);
+    if bytes_per_s > 0.0 {
+        parts.push(format!("{}/s", bytes(bytes_per_s)));
     }
-    if let Some(left) = snapshot.time_left(elapsed) {
+    if let Some(left) = pace.left() {
         parts.push(format!("{} left", duration(left)));
     }
     parts.join(" · ")
@@ -170,6 +180,15 @@ pub fn bar(part: f64, columns: usize) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
+/// Values as a row of bars, the last ones where there are more than `columns`; the largest of them is as high as it goes.
+pub fn sparkline(values: impl ExactSizeIterator<Item = f64>, columns: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let skipped = values.len().saturating_sub(columns);
+    let values: Vec<f64> = values.skip(skipped).collect();
+    let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    values.iter().map(|value| BARS[((value / most * 7.0).round() as usize).min(7)]).collect()
+}
+
 /// What to tell now: what a key pressed again will do, the last notice, or what is broken.
 pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let first = |text: &str| one_line(text.lines().next().unwrap_or(""));
@@ -177,6 +196,9 @@ pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Re
         (Some(Armed::Quit), ..) => ("press Ctrl-C again to quit".to_owned(), theme.warning),
         (Some(Armed::StopIngest), ..) => {
             ("press Esc again to stop indexing; what is done is kept".to_owned(), theme.warning)
+        }
+        (Some(Armed::StopDownload), ..) => {
+            ("press Esc again to stop the download; keyword search works without it".to_owned(), theme.warning)
         }
         (None, Some(notice), ..) => (one_line(notice), theme.strong),
         (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),

@@ -1,9 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    app::{Armed, Effect, EndedIngest, IngestJob, Model, State, Store, View},
-    domain::{CollectionInfo, IngestReport, JobId, ProgressSnapshot, SourceSpec},
+    app::{Armed, Effect, EndedIngest, IngestAction, IngestJob, IngestPane, Model, State, Store, View},
+    domain::{CollectionInfo, IngestReport, JobId, Pace, ProgressSnapshot, SourceSpec},
 };
+
+/// Why there is no model after its download was stopped.
+const STOPPED_DOWNLOAD: &str = "its download was stopped; what has come is kept where the source can go on from it";
 
 impl State {
     /// Indexes the collection in use anew; in the collections view, the selected one.
@@ -31,10 +34,16 @@ impl State {
     pub(super) fn start_ingest(&mut self, collection: String, sources: Vec<SourceSpec>, force: bool) -> Effect {
         self.last_job += 1;
         let id = JobId(self.last_job);
-        let snapshot = ProgressSnapshot::default();
-        let job = IngestJob { id, collection: collection.clone(), snapshot, elapsed: Duration::ZERO, stopping: false };
-        self.ingest = Some(job);
-        self.skips_scroll = 0;
+        self.ingest = Some(IngestJob {
+            id,
+            collection: collection.clone(),
+            snapshot: ProgressSnapshot::default(),
+            elapsed: Duration::ZERO,
+            pace: Pace::default(),
+            paused: false,
+            stopping: false,
+        });
+        (self.ingest_view.skip, self.ingest_view.open) = (0, false);
         Effect::StartIngest { job: id, collection, sources, force }
     }
 
@@ -48,14 +57,11 @@ impl State {
         if let Some(left) = left {
             self.note_collection(left);
         }
-        if self.armed == Some(Armed::StopIngest) {
-            self.armed = None;
-        }
+        self.disarm(Armed::StopIngest);
         let in_use = self.collection_name() == Some(ended.collection.as_str());
         let of = if in_use { String::new() } else { format!("{}: ", ended.collection) };
         self.notice = Some(format!("{of}{}", summary(&result)));
         self.last_ingest = Some(EndedIngest { collection: ended.collection, result });
-        self.skips_scroll = 0;
         self.neighbours.clear();
         let mut effects = self.ask_waiting();
         effects.extend(self.load_shown());
@@ -63,6 +69,42 @@ impl State {
             effects.extend(self.list_collections());
         }
         effects
+    }
+
+    pub(super) fn act_on_ingest(&mut self, action: IngestAction) -> Vec<Effect> {
+        let (count, _) = self.ingest_list(self.ingest_view.pane);
+        let view = &mut self.ingest_view;
+        match action {
+            IngestAction::Pause => match &mut self.ingest {
+                Some(job) if !job.stopping => {
+                    job.paused = !job.paused;
+                    return vec![Effect::PauseIngest { job: job.id, paused: job.paused }];
+                }
+                Some(_) => self.notice = Some("it is stopping already".to_owned()),
+                None => self.notice = Some("nothing is being indexed; Ctrl-R indexes what changed".to_owned()),
+            },
+            IngestAction::NextPane => (view.pane, view.scroll) = (view.pane.step(1), 0),
+            IngestAction::PreviousPane => (view.pane, view.scroll) = (view.pane.step(2), 0),
+            IngestAction::Select(at) => match view.pane {
+                IngestPane::Overview => {}
+                IngestPane::Skips => view.skip = at,
+                IngestPane::Runs => view.run = at,
+            },
+            IngestAction::Open if count > 0 => (view.open, view.scroll) = (true, 0),
+            IngestAction::Open => {}
+            IngestAction::Scroll(to) => view.scroll = to,
+        }
+        Vec::new()
+    }
+
+    /// Gives the model up for now: whatever waits for it goes on with keywords alone.
+    pub(super) fn stop_download(&mut self) -> Vec<Effect> {
+        self.model = Model::Failed(STOPPED_DOWNLOAD.to_owned());
+        vec![Effect::CancelDownload]
+    }
+
+    pub(super) fn disarm(&mut self, armed: Armed) {
+        self.armed.take_if(|now| *now == armed);
     }
 }
 
@@ -88,3 +130,6 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         format!("indexed {totals} in {:.1} s{skipped}", report.seconds)
     }
 }
+
+#[cfg(test)]
+mod tests;

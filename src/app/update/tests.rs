@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    app::Edit,
+    app::{Edit, IngestAction},
     domain::{
         Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Metric, Mode, Passage,
         ProgressSnapshot, Scores,
@@ -197,7 +197,7 @@ fn an_ingest_stops_on_the_second_escape_and_only_then() {
     assert!(state.notice.as_deref().is_some_and(|notice| notice.contains("under way")));
     act(&mut state, Action::SwitchView(View::Ingest));
     assert_eq!(act(&mut state, Action::Escape), []);
-    act(&mut state, Action::Scroll(Scroll::Skips(1)));
+    act(&mut state, Action::Ingest(IngestAction::Select(1)));
     assert_eq!(act(&mut state, Action::Escape), [], "another key was pressed between the two");
     assert_eq!(act(&mut state, Action::Escape), [Effect::CancelIngest(JobId(1))]);
     state.update(progress(1, 5));

@@ -197,7 +197,7 @@ async fn what_can_not_be_copied_is_refused_and_nothing_is_changed() {
         force: false,
         shard: None,
     };
-    ingest(&job, &Arc::new(Progress::default()), &CancellationToken::new()).await.unwrap();
+    ingest(&job, &Arc::new(Progress::default()), &Arc::default(), &CancellationToken::new()).await.unwrap();
     let needs = faulty(&to, Faulty { needs_vectors: true, ..Faulty::default() });
     let refused = carry(bare.as_ref(), &needs).await;
     assert!(matches!(refused, Err(RagError::CopyBare { bare: 100, .. })), "{refused:?}");

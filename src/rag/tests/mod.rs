@@ -1,6 +1,7 @@
 //! Whole ingests and copies with the embedded store and a model that only counts letters.
 
 mod copies;
+mod pausing;
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -82,7 +83,7 @@ pub async fn index(
         force,
         shard: shard.map(|shard| shard.parse().unwrap()),
     };
-    ingest(&job, &Arc::new(Progress::default()), &CancellationToken::new()).await
+    ingest(&job, &Arc::new(Progress::default()), &Arc::default(), &CancellationToken::new()).await
 }
 
 /// All that a collection holds.

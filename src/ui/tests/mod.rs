@@ -2,6 +2,7 @@
 
 mod collections;
 mod evidence;
+mod ingest;
 mod keys;
 mod markdown;
 mod screens;

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::domain::{IngestReport, Mode, ProgressSnapshot, Skip, Stage};
+use crate::domain::{IngestRun, Mode, ProgressSnapshot, Skip, Stage};
 
 const QUESTION: &str = "How is data stored in milvus?";
 
@@ -24,8 +24,6 @@ fn model_downloading_while_a_question_waits() {
     assert_snapshot!("model_downloading", world.screen());
     world.ask(QUESTION);
     assert_snapshot!("model_downloading_waiting", world.screen());
-    world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
-    assert_snapshot!("model_downloading_ingest", world.screen());
 }
 
 fn downloading() -> ProgressSnapshot {
@@ -173,52 +171,6 @@ fn small_and_tiny() {
 }
 
 #[test]
-fn ingest() {
-    let mut world = World::ready(100, 26);
-    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
-    world.key(KeyModifiers::NONE, KeyCode::F(2));
-    let job = started_job(&world);
-    let mut snapshot = ProgressSnapshot {
-        stage: Stage::Indexing,
-        documents_total: 80,
-        documents_done: 20,
-        documents_unchanged: 5,
-        documents_read: 25,
-        chunks_total: 300,
-        chunks_done: 260,
-        current: "guide/install.md".to_owned(),
-        ..ProgressSnapshot::default()
-    };
-    let elapsed = Duration::from_secs(10);
-    world.send(Event::IngestProgress { job, snapshot: snapshot.clone(), elapsed });
-    assert_snapshot!("ingest_running", world.screen());
-    snapshot.skipped = (1..=30)
-        .map(|n| Skip { document: format!("broken/file{n}.md"), reason: "it is not UTF-8 text".to_owned() })
-        .collect();
-    world.send(Event::IngestProgress { job, snapshot: snapshot.clone(), elapsed });
-    world.draw();
-    world.key(KeyModifiers::NONE, KeyCode::PageDown);
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
-    assert_snapshot!("ingest_skips", world.screen());
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
-    assert_eq!(world.effects.last(), Some(&Effect::CancelIngest(job)));
-    assert_snapshot!("ingest_stopping", world.screen());
-    let report = IngestReport {
-        documents: 50,
-        passages: 260,
-        unchanged: 5,
-        removed: 2,
-        skipped: snapshot.skipped,
-        ignored: 3,
-        seconds: 10.4,
-        passages_per_s: 25.1,
-        interrupted: true,
-    };
-    world.send(Event::IngestFinished { job, result: Ok(report), collection: Some(handbook().into()) });
-    assert_snapshot!("ingest_finished", world.screen());
-}
-
-#[test]
 fn without_colours_nothing_has_one() {
     let mut world = World::ready(120, 30);
     world.cache = ViewCache::new(Theme::new(false), Keymap::default());
@@ -308,13 +260,24 @@ fn nothing_hostile_reaches_a_cell() {
     world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
     world.key(KeyModifiers::NONE, KeyCode::F(2));
     let job = started_job(&world);
-    let skipped = vec![Skip { document: evil.clone(), reason: evil.clone() }];
+    let skipped = vec![Skip { document: evil.clone(), reason: evil.clone(), location: evil.clone() }];
     let snapshot = ProgressSnapshot { current: evil.clone(), skipped, ..ProgressSnapshot::default() };
     world.send(Event::ModelProgress {
         snapshot: ProgressSnapshot { stage: Stage::Downloading, ..snapshot.clone() },
         elapsed: Duration::ZERO,
     });
     world.send(Event::IngestProgress { job, snapshot, elapsed: Duration::ZERO });
+    check(&mut world);
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert!(world.state.ingest_view.open);
+    check(&mut world);
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    let run = IngestRun::new(evil.clone(), evil.clone(), &Err(evil.clone()), f64::NAN);
+    world.send(Event::PastRuns(vec![run]));
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    check(&mut world);
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
     check(&mut world);
     world.send(Event::IngestFinished { job, result: Err(evil.clone()), collection: None });
     world.send(Event::StoreFailed(evil));

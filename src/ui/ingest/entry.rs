@@ -1,0 +1,76 @@
+//! An entry of the lists in full, over the view.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Rect},
+    style::Style,
+    text::Line,
+    widgets::Clear,
+};
+
+use super::{
+    super::{ViewCache, cache::Extent, pane, status, theme::Theme},
+    labelled, lists,
+};
+use crate::{
+    app::{IngestPane, State},
+    domain::{IngestRun, RunOutcome, Skip},
+};
+
+/// Columns where there is room for them.
+const COLUMNS: u16 = 84;
+
+pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = cache.theme;
+    let width = COLUMNS.min(area.width);
+    let columns = usize::from(width.saturating_sub(4)).max(2);
+    let pane_of_it = state.ingest_view.pane;
+    let (_, at) = state.ingest_list(pane_of_it);
+    let entry = match pane_of_it {
+        IngestPane::Overview => None,
+        IngestPane::Skips => state.skips().get(at).map(|skip| ("Skipped", of_skip(skip, columns, &theme))),
+        IngestPane::Runs => state.ingest_view.runs.get(at).map(|run| ("Past run", of_run(run, columns, &theme))),
+    };
+    let Some((title, rows)) = entry else { return };
+    let height = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX).min(area.height);
+    let area = area.centered(Constraint::Length(width), Constraint::Length(height));
+    let inner = pane::inner(area);
+    let extent = Extent::new(rows.len(), usize::from(inner.height), state.ingest_view.scroll);
+    cache.measured.ingest_text = extent;
+    frame.render_widget(Clear, area);
+    pane::draw(frame, area, &theme, title, true, extent);
+    pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
+}
+
+fn of_skip(skip: &Skip, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let plain = Style::new();
+    let mut rows = labelled("document", &skip.document, columns, theme, theme.strong);
+    if !skip.location.is_empty() {
+        rows.extend(labelled("place", &skip.location, columns, theme, plain));
+    }
+    // Reasons that know a way out name it behind a semicolon.
+    let reason = skip.reason.as_str();
+    let known = reason.split_once("; hint: ").or_else(|| reason.rsplit_once("; "));
+    let (reason, advice) = known.unwrap_or((reason, "see to what the reason says"));
+    rows.extend(labelled("reason", reason, columns, theme, theme.warning));
+    let advice = format!("{advice}. Then Ctrl-R looks at it again and leaves alone what is the same.");
+    rows.extend(labelled("what to do", &advice, columns, theme, plain));
+    rows
+}
+
+fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let plain = Style::new();
+    let (how, style) = lists::outcome(run, theme);
+    let mut rows = labelled("ended", &run.ended.replacen('T', " ", 1), columns, theme, plain);
+    rows.extend(labelled("collection", &run.collection, columns, theme, theme.strong));
+    rows.extend(labelled("outcome", how, columns, theme, style));
+    if let RunOutcome::Failed(reason) = &run.outcome {
+        rows.extend(labelled("reason", reason, columns, theme, theme.warning));
+    } else {
+        let held = format!("{} documents, {} passages", status::count(run.documents), status::count(run.passages));
+        rows.extend(labelled("it held", &held, columns, theme, plain));
+        rows.extend(labelled("skipped", &status::count(run.skipped), columns, theme, plain));
+    }
+    rows.extend(labelled("took", &lists::took(run), columns, theme, plain));
+    rows
+}
