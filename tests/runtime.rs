@@ -20,7 +20,7 @@ use askdocs::{
     },
     embed::{EmbedError, Embedder, Role},
     rag::Templates,
-    runtime::{Host, Opened, Setup, run},
+    runtime::{EditError, Host, Opened, Setup, run},
     store::{Capabilities, Health, KeywordIndex, StoreError, VectorStore, WriteGuard},
     ui::Theme,
 };
@@ -216,6 +216,15 @@ impl Host for NoHost {
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
+    fn copy(&mut self, _: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+    fn capture_mouse(&mut self, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+    async fn edit(&mut self, _: &str) -> io::Result<Result<String, EditError>> {
+        Ok(Err(EditError::NotSet))
+    }
     async fn terminated(&mut self) {
         pending().await
     }
@@ -274,6 +283,8 @@ impl World {
             chat_note: None,
             templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
             history_file: folder.path().join("history"),
+            draft_file: folder.path().join("draft"),
+            clipboard: None,
             theme: Theme::new(false),
         };
         let (keys, typed) = mpsc::unbounded_channel();

@@ -10,11 +10,14 @@ mod event;
 mod evidence;
 mod history;
 mod state;
+mod touch;
+mod undo;
 mod update;
 
 pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
 pub use editor::Editor;
 pub use event::{Action, ChatScroll, CollectionAction, Edit, Effect, Event, Scroll};
 pub use evidence::{Evidence, EvidenceAction, EvidencePane, Rerun, SortBy};
-pub use history::History;
+pub use history::{History, Recall, RecallAction};
 pub use state::{Answerer, Armed, EndedIngest, Escape, Focus, IngestJob, Model, State, Store, View};
+pub use touch::{Copied, CopyAction, Point, Selection, TextPane, Touch, TouchAction, code_blocks};

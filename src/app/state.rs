@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Step};
+use super::{ChatScroll, Collections, Editor, Evidence, EvidencePane, History, Recall, Step, Touch};
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, IngestReport, JobId, Passage, ProgressSnapshot, SearchSettings, Turn,
 };
@@ -14,6 +14,9 @@ pub struct State {
     pub focus: Focus,
     pub input: Editor,
     pub history: History,
+    /// The history is being searched.
+    pub recall: Option<Recall>,
+    pub touch: Touch,
     pub settings: SearchSettings,
 
     /// Oldest first. Only the last one can be running.
@@ -145,6 +148,10 @@ pub enum Armed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
     CloseHelp,
+    /// Nothing is selected with the mouse any more.
+    DropSelection,
+    /// From the search in the history to what was being written.
+    LeaveRecall,
     /// In the ingest view while an ingest runs: asks to press it again.
     ArmStopIngest,
     StopIngest,
@@ -221,10 +228,21 @@ impl State {
         }
     }
 
+    /// The keys go to the search in the history.
+    pub fn recalling(&self) -> bool {
+        self.recall.is_some() && self.view == View::Chat && self.focus == Focus::Input
+    }
+
     /// What Escape would do now.
     pub fn escape(&self) -> Escape {
         if self.help {
             return Escape::CloseHelp;
+        }
+        if self.touch.selection.is_some() {
+            return Escape::DropSelection;
+        }
+        if self.recalling() {
+            return Escape::LeaveRecall;
         }
         match self.view {
             View::Ingest => match &self.ingest {

@@ -1,12 +1,14 @@
 mod collections;
 mod evidence;
 mod ingest;
+mod input;
+mod touch;
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, Scroll, State, Step, Store,
-    View,
+    Action, Answerer, Armed, ChatScroll, Effect, Escape, Event, EvidencePane, Focus, Model, RecallAction, Scroll,
+    State, Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
@@ -125,6 +127,18 @@ impl State {
             Event::CollectionDropped { name, result } => self.collection_dropped(&name, result),
             Event::PathCompleted { request, path, candidates } => self.path_completed(request, path, candidates),
             Event::SourceChecked { request, result } => self.source_checked(request, result),
+            Event::Draft(draft) => {
+                self.restore_draft(&draft);
+                Vec::new()
+            }
+            Event::Edited(result) => {
+                self.edited(result);
+                Vec::new()
+            }
+            Event::Copied(copied) => {
+                self.notice = Some(copied.tell());
+                Vec::new()
+            }
             Event::Notice(text) => {
                 self.notice = Some(text);
                 Vec::new()
@@ -134,17 +148,20 @@ impl State {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let armed = self.armed.take();
+        let last_code = self.touch.code.take();
+        if !action.keeps_selection() {
+            self.touch.selection = None;
+        }
         match action {
+            Action::Submit if self.recalling() => return self.recall(RecallAction::Take),
+            Action::Insert(text) if self.recalling() => self.change_recall(|line| _ = line.insert_line(&text)),
+            Action::Edit(edit) if self.recalling() => self.change_recall(|line| line.edit(edit)),
+            Action::Up if self.recalling() => return self.recall(RecallAction::Older),
+            Action::Down if self.recalling() => return self.recall(RecallAction::Newer),
             Action::Submit => return self.submit(),
             Action::Insert(text) if self.view == View::Collections => self.write_line(|line| line.insert_line(&text)),
             Action::Edit(edit) if self.view == View::Collections => self.write_line(|line| line.edit(edit)),
-            Action::Insert(text) => {
-                self.history.end_walk();
-                self.focus = Focus::Input;
-                if !self.input.insert(&text) {
-                    self.notice = Some("the question is too long: its end was cut off".to_owned());
-                }
-            }
+            Action::Insert(text) => self.put_in(&text),
             Action::Edit(edit) => {
                 self.history.end_walk();
                 self.input.edit(edit);
@@ -153,14 +170,14 @@ impl State {
                 if !self.input.up()
                     && let Some(question) = self.history.older(self.input.text())
                 {
-                    self.input.set(question);
+                    self.input.set(&question);
                 }
             }
             Action::Down => {
                 if !self.input.down()
                     && let Some(question) = self.history.newer()
                 {
-                    self.input.set(question);
+                    self.input.set(&question);
                 }
             }
             Action::FocusNext => {
@@ -215,6 +232,10 @@ impl State {
                 self.help = !self.help;
                 self.help_scroll = 0;
             }
+            Action::Recall(action) => return self.recall(action),
+            Action::EditOutside => return vec![Effect::EditOutside(self.input.text().to_owned())],
+            Action::Copy(action) => return self.copy(action, last_code),
+            Action::Touch(action) => return self.touch(action),
             Action::Reindex => return self.reindex(false),
             Action::Escape => {
                 self.armed = armed;
@@ -227,10 +248,12 @@ impl State {
                 self.armed = Some(Armed::Quit);
                 if self.view == View::Collections && self.collections.line().is_some() {
                     self.write_line(|line| drop(line.take()));
+                } else if self.recalling() {
+                    self.recall = None;
                 } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
-                    let cleared = self.input.take();
-                    self.history.push(&cleared);
+                    self.history.push(self.input.text());
+                    self.input.set("");
                 } else {
                     return self.stop_answer();
                 }
@@ -407,6 +430,8 @@ impl State {
         self.notice = None;
         match step {
             Escape::CloseHelp => self.help = false,
+            Escape::DropSelection => self.touch.selection = None,
+            Escape::LeaveRecall => self.recall = None,
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {
                 if let Some(job) = &mut self.ingest {

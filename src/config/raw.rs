@@ -15,6 +15,13 @@ pub struct RawConfig {
     pub embed: RawEmbed,
     pub ingest: RawIngest,
     pub llm: RawLlm,
+    pub ui: RawUi,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUi {
+    pub mouse: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +115,7 @@ pub const KEYS: &[&str] = &[
     "citations",
     "system_prompt",
     "user_prompt",
+    "mouse",
 ];
 
 impl RawConfig {

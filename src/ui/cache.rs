@@ -1,4 +1,4 @@
-use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme};
+use super::{chat::ChatRows, collections::RowText, keys::Move, passages::PassageRows, theme::Theme, touch::Place};
 use crate::app::{
     Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, Scroll, State, Step, View,
 };
@@ -101,6 +101,8 @@ pub(super) struct Measured {
     pub candidates: Extent,
     pub evidence: Extent,
     pub help: Extent,
+    /// What the mouse can be used on, those that lie above others last.
+    pub places: Vec<Place>,
 }
 
 impl Measured {
@@ -137,19 +139,19 @@ impl Measured {
         }
     }
 
+    /// The part of the conversation that begins with a row.
+    pub fn chat_from(&self, top: usize) -> ChatScroll {
+        if top + self.chat.height >= self.chat.rows {
+            return ChatScroll::End;
+        }
+        let turn = self.turn_starts.partition_point(|start| *start <= top).saturating_sub(1);
+        let start = self.turn_starts.get(turn).copied().unwrap_or(0);
+        ChatScroll::At { turn, row: top - start }
+    }
+
     fn resolve_in_chat(&self, state: &State, by: Move) -> Option<Action> {
         match state.focus {
-            Focus::Input | Focus::Chat => {
-                let top = self.chat.moved(by);
-                let to = if top + self.chat.height >= self.chat.rows {
-                    ChatScroll::End
-                } else {
-                    let turn = self.turn_starts.partition_point(|start| *start <= top).saturating_sub(1);
-                    let start = self.turn_starts.get(turn).copied().unwrap_or(0);
-                    ChatScroll::At { turn, row: top - start }
-                };
-                Some(Action::Scroll(Scroll::Chat(to)))
-            }
+            Focus::Input | Focus::Chat => Some(Action::Scroll(Scroll::Chat(self.chat_from(self.chat.moved(by))))),
             Focus::Passages => {
                 state.shown_turn()?.passages.first()?;
                 Some(Action::SelectPassage(self.passages.selected(state.selected_passage, by)?))

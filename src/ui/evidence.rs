@@ -14,7 +14,9 @@ use ratatui::{
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{ViewCache, cache::Extent, inline::Inline, inline::paragraph, layout, pane, passages, theme::Theme};
+use super::{
+    ViewCache, cache::Extent, inline::Inline, inline::paragraph, layout, pane, passages, theme::Theme, touch::Zone,
+};
 use crate::{
     app::{EvidencePane, State},
     domain::{Chunk, Role, Turn, TurnState},
@@ -42,6 +44,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
                     EvidencePane::Passage | EvidencePane::Candidates => passage(state, turn, columns, &theme),
                 };
                 let inner = pane::inner(area);
+                cache.measured.put(Zone::Evidence(shown), area, inner);
                 let scroll = if focused { state.evidence.scroll } else { 0 };
                 let extent = Extent::new(rows.len(), usize::from(inner.height), scroll);
                 if focused {

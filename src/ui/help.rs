@@ -13,6 +13,7 @@ use super::{
     keys::{BINDINGS, Group},
     pane,
     theme::Theme,
+    touch::Zone,
 };
 use crate::{
     app::{State, View},
@@ -33,6 +34,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let inner = pane::inner(area);
     let extent = Extent::new(rows.len(), usize::from(inner.height), state.help_scroll);
     cache.measured.help = extent;
+    cache.measured.put(Zone::Help, area, inner);
     frame.render_widget(Clear, area);
     pane::draw(frame, area, &theme, "Keys", true, extent);
     pane::rows(frame, Rect { width: inner.width.saturating_sub(1), ..inner }, 1, rows.iter().skip(extent.top));

@@ -15,6 +15,7 @@ use super::{
     inline::{Inline, paragraph},
     pane, status,
     theme::Theme,
+    touch::Zone,
 };
 use crate::{
     app::{IngestJob, Model, State, Store},
@@ -223,6 +224,7 @@ fn draw_skips(state: &State, skips: &[Skip], cache: &mut ViewCache, frame: &mut 
     let columns = usize::from(inner.width.saturating_sub(2)).max(2);
     let extent = Extent::new(skips.len(), usize::from(inner.height), state.skips_scroll);
     cache.measured.skips = extent;
+    cache.measured.put(Zone::Skips, area, inner);
     pane::draw(frame, area, &theme, &format!("Skipped · {}", skips.len()), true, extent);
     if skips.is_empty() {
         pane::rows(frame, inner, 1, paragraph("nothing was skipped", columns, theme.dim).iter());

@@ -8,8 +8,11 @@ use ratatui::crossterm::event::{
     KeyEvent, KeyEventKind, KeyModifiers,
 };
 
-use super::ViewCache;
-use crate::app::{Action, CollectionAction as Collection, Edit, Escape, EvidenceAction, Focus, State, Step, View};
+use super::{ViewCache, touch};
+use crate::app::{
+    Action, CollectionAction as Collection, CopyAction, Edit, Escape, EvidenceAction, Focus, RecallAction, State, Step,
+    TouchAction, View,
+};
 
 /// A movement in a list or a text; how far it goes depends on what the last frame measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Scope {
     Typing,
     /// The keys go to the input.
     Input,
+    /// The history is searched.
+    Recall,
     /// They do, and it is empty.
     EmptyInput,
     /// A character that is pressed is not typed: they don't, or the input is empty.
@@ -44,6 +49,8 @@ pub enum Scope {
     Pane,
     /// The chat view has them, not its input.
     ChatPane,
+    /// So it has, or the evidence view, and there is a turn.
+    Copyable,
     /// In the chat view, whichever part of it.
     Chat,
     /// Anywhere but where a collection is about to be made or dropped.
@@ -79,10 +86,14 @@ impl Scope {
             Self::Everywhere => true,
             Self::Typing => input || line,
             Self::Input => input,
-            Self::EmptyInput => input && state.input.is_empty(),
-            Self::NotTyping => !line && (!input || state.input.is_empty()),
+            Self::Recall => state.recalling() && !state.help,
+            Self::EmptyInput => input && !state.recalling() && state.input.is_empty(),
+            Self::NotTyping => !line && (!input || (state.input.is_empty() && !state.recalling())),
             Self::Pane => !input && !line,
             Self::ChatPane => chat && !input,
+            Self::Copyable => {
+                ((chat && !input) || (state.view == View::Evidence && !state.help)) && !state.turns.is_empty()
+            }
             Self::Chat => chat,
             Self::NotAsked => !matches!(step, Some(Step::Create(_) | Step::Drop(_))),
             Self::List => matches!(step, Some(Step::Choose)),
@@ -185,6 +196,7 @@ const fn moves(keys: &'static [(KeyModifiers, KeyCode)], by: Move, shown: &'stat
 /// The first row whose key and scope fit is taken.
 #[rustfmt::skip]
 pub static BINDINGS: &[Binding] = &[
+    bind(&[(NONE, Enter)], Scope::Recall, Does::Act(Action::Recall(RecallAction::Take)), (Group::Asking, "Enter", "", "take it")),
     bind(&[(NONE, Enter)], Scope::Input, Does::Act(Action::Submit), (Group::Asking, "Enter", "ask; stops a running answer first", "ask")),
     edit(&[(CTRL, Char('j')), (ALT, Enter), (SHIFT, Enter)], Edit::Newline, "Ctrl-J, Alt-Enter", "new line"),
     bind(&[(NONE, Up)], Scope::Input, Does::Act(Action::Up), (Group::Asking, "↑↓", "line up or down; earlier questions", "")),
@@ -192,6 +204,9 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[(NONE, PageUp)], Scope::Input, Does::Move(Move::PageUp), (Group::Asking, "PgUp, PgDn", "scroll the chat while writing", "")),
     bind(&[(NONE, PageDown)], Scope::Input, Does::Move(Move::PageDown), (Group::Asking, "", "", "")),
     bind(&[(CTRL, Char('e'))], Scope::Turn, Does::Act(Action::SwitchView(View::Evidence)), (Group::Everywhere, "", "", "")),
+    bind(&[(CTRL, Char('s')), (ALT, Char('r'))], Scope::Chat, Does::Act(Action::Recall(RecallAction::Older)), (Group::Asking, "Ctrl-S, Alt-R", "search the questions asked before", "")),
+    bind(&[(CTRL, Char('g')), (ALT, Char('e'))], Scope::Chat, Does::Act(Action::EditOutside), (Group::Asking, "Ctrl-G, Alt-E", "go on writing in $VISUAL or $EDITOR", "")),
+    bind(&[(ALT, Char('c'))], Scope::Turn, Does::Act(Action::Copy(CopyAction::Answer)), (Group::Reading, "", "", "")),
     edit(&[(NONE, Left), (CTRL, Char('b'))], Edit::Left, "", ""),
     edit(&[(NONE, Right), (CTRL, Char('f'))], Edit::Right, "", ""),
     edit(&[(CTRL, Left), (ALT, Left), (ALT, Char('b'))], Edit::WordLeft, "Ctrl-←→", "word left or right"),
@@ -201,6 +216,13 @@ pub static BINDINGS: &[Binding] = &[
     edit(&[(CTRL, Char('w')), (CTRL, Backspace), (ALT, Backspace)], Edit::DeleteWordBack, "Ctrl-W", "delete the word before"),
     edit(&[(CTRL, Char('u'))], Edit::DeleteToLineStart, "Ctrl-U, Ctrl-K", "delete to the line's start or end"),
     edit(&[(CTRL, Char('k'))], Edit::DeleteToLineEnd, "", ""),
+    edit(&[(ALT, Char('d')), (CTRL, Delete)], Edit::DeleteWordForward, "", ""),
+    edit(&[(CTRL, Char('y'))], Edit::Yank, "Ctrl-Y", "put in again what was deleted so"),
+    // Terminals send Ctrl-/ and Ctrl-_ as the character that reads as Ctrl-7.
+    edit(&[(CTRL, Char('7')), (CTRL, Char('_')), (CTRL, Char('/'))], Edit::Undo, "Ctrl-/, Alt-/", "undo, redo"),
+    edit(&[(ALT, Char('/')), (ALT, Char('_'))], Edit::Redo, "", ""),
+    edit(&[(CTRL, Home)], Edit::TextStart, "", ""),
+    edit(&[(CTRL, End)], Edit::TextEnd, "", ""),
     edit(&[(NONE, Backspace), (CTRL, Char('h'))], Edit::DeleteBack, "", ""),
     edit(&[(NONE, Delete)], Edit::DeleteForward, "", ""),
     bind(&[(CTRL, Char('d'))], Scope::EmptyInput, Does::Act(Action::Quit), (Group::Everywhere, "Ctrl-D", "quit, when the input is empty", "")),
@@ -216,6 +238,8 @@ pub static BINDINGS: &[Binding] = &[
     collection(&[(NONE, Char('y'))], Scope::YesOrNo, Collection::Confirm, ("y", "", "")),
     bind(&[(NONE, Char('n'))], Scope::YesOrNo, Does::Act(Action::Escape), (Group::Collections, "", "", "")),
     bind(&[(NONE, Esc)], Scope::Everywhere, Does::Act(Action::Escape), (Group::Everywhere, "Esc", "close help; stop the answer; one step back", "")),
+
+    bind(&[(CTRL, Char('s'))], Scope::Recall, Does::Act(Action::Recall(RecallAction::Older)), (Group::Asking, "Ctrl-S", "", "an older one")),
 
     evidence(&[(NONE, Char('s'))], EvidenceAction::Sort, ("s", "order by the next column", "sort")),
     evidence(&[(NONE, Tab)], EvidenceAction::NextPane, ("Tab, Shift-Tab", "candidates, passage, figures, prompt", "panes")),
@@ -236,6 +260,10 @@ pub static BINDINGS: &[Binding] = &[
     moves(&[(NONE, End), (NONE, Char('G'))], Move::Bottom, "", ""),
     bind(&[(NONE, Char('[')), (NONE, Left)], Scope::ChatPane, Does::Act(Action::OlderTurn), (Group::Reading, "←→, [, ]", "passages of an earlier or later question", "turns")),
     bind(&[(NONE, Char(']')), (NONE, Right)], Scope::ChatPane, Does::Act(Action::NewerTurn), (Group::Reading, "", "", "")),
+    bind(&[(NONE, Char('y'))], Scope::Copyable, Does::Act(Action::Copy(CopyAction::Here)), (Group::Reading, "y", "copy what is selected, the passage or the answer", "copy")),
+    bind(&[(NONE, Char('Y'))], Scope::ChatPane, Does::Act(Action::Copy(CopyAction::Question)), (Group::Reading, "Y", "copy the question", "")),
+    bind(&[(NONE, Char('c'))], Scope::ChatPane, Does::Act(Action::Copy(CopyAction::Code(0))), (Group::Reading, "c", "copy the code block in view; again: the next", "")),
+    bind(&[(ALT, Char('m')), (NONE, F(6))], Scope::Everywhere, Does::Act(Action::Touch(TouchAction::Toggle)), (Group::Everywhere, "Alt-M, F6", "the mouse to the terminal, or back", "")),
 
     collection(&[(NONE, Char('n'))], Scope::List, Collection::Create, ("n", "make a new one from a folder", "new")),
     collection(&[(NONE, Char('d'))], Scope::Selected, Collection::Drop, ("d", "drop it, after asking", "drop")),
@@ -262,11 +290,14 @@ pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
     let key = match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => key,
         Event::Paste(text) => return (!state.help).then_some(Action::Insert(text)),
-        Event::Key(_) | Event::Mouse(_) | Event::Resize(..) | Event::FocusGained | Event::FocusLost => return None,
+        Event::Mouse(event) => return touch::mouse(state, cache, event),
+        // Rows are others now, and with them what was selected.
+        Event::Resize(..) => return state.touch.selection.map(|_| Action::Touch(TouchAction::Unselect)),
+        Event::Key(_) | Event::FocusGained | Event::FocusLost => return None,
     };
     if let Some(binding) = BINDINGS.iter().find(|binding| binding.scope.holds(state) && binding.fits(key)) {
         return match &binding.does {
-            Does::Act(action) => Some(action.clone()),
+            Does::Act(action) => Some(touch::with_screen(state, cache, action.clone())),
             Does::Move(by) => cache.measured.resolve(state, *by),
         };
     }
@@ -295,19 +326,21 @@ impl Binding {
 
 /// The keys worth naming now and what they do, the most important first.
 pub fn footer(state: &State) -> Vec<(&'static str, &'static str)> {
-    let named = BINDINGS.iter().filter(|binding| binding.scope.holds(state));
+    let mut named = Vec::new();
+    for binding in BINDINGS.iter().filter(|binding| binding.scope.holds(state)) {
+        let word = match &binding.does {
+            Does::Act(Action::Escape) => escape_word(state.escape()),
+            Does::Act(Action::SwitchView(view)) if state.view == *view => "chat",
+            Does::Act(Action::Collection(Collection::Confirm)) => confirm_word(&state.collections.step),
+            Does::Act(_) | Does::Move(_) => binding.short,
+        };
+        let name = binding.shown.split(',').next().unwrap_or(binding.shown);
+        // A key does what the first row says that names it.
+        if !word.is_empty() && !name.is_empty() && named.iter().all(|(before, _)| *before != name) {
+            named.push((name, word));
+        }
+    }
     named
-        .filter_map(|binding| {
-            let word = match &binding.does {
-                Does::Act(Action::Escape) => escape_word(state.escape()),
-                Does::Act(Action::SwitchView(view)) if state.view == *view => "chat",
-                Does::Act(Action::Collection(Collection::Confirm)) => confirm_word(&state.collections.step),
-                Does::Act(_) | Does::Move(_) => binding.short,
-            };
-            let name = binding.shown.split(',').next().unwrap_or(binding.shown);
-            (!word.is_empty() && !name.is_empty()).then_some((name, word))
-        })
-        .collect()
 }
 
 fn confirm_word(step: &Step) -> &'static str {
@@ -322,6 +355,8 @@ fn confirm_word(step: &Step) -> &'static str {
 fn escape_word(escape: Escape) -> &'static str {
     match escape {
         Escape::CloseHelp => "close",
+        Escape::DropSelection => "unselect",
+        Escape::LeaveRecall => "back to the draft",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",

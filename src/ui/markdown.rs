@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    inline::{Inline, cut, row_width},
+    inline::{Inline, Joint, cut, joint, row_width},
     table::Table,
     theme::Theme,
 };
@@ -332,9 +332,10 @@ impl Blocks {
                 let columns = self.columns();
                 let indent = columns.saturating_sub(2).min(2);
                 for line in sanitise(&code).trim_end_matches('\n').split('\n') {
-                    for piece in cut(line, columns - indent) {
-                        let code = Span::styled(piece.to_owned(), self.theme.code);
-                        self.row(vec![Span::raw(" ".repeat(indent)), code]);
+                    for (y, piece) in cut(line, columns - indent).into_iter().enumerate() {
+                        let indent = Span::raw(" ".repeat(indent));
+                        let joint = joint(if y == 0 { Joint::Line } else { Joint::Nothing });
+                        self.row(vec![indent, joint, Span::styled(piece.to_owned(), self.theme.code)]);
                     }
                 }
             }

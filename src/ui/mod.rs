@@ -20,9 +20,11 @@ mod layout;
 mod markdown;
 mod pane;
 mod passages;
+mod selection;
 mod status;
 mod table;
 mod theme;
+mod touch;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use crate::app::{State, View};
 pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     let theme = cache.theme;
+    cache.measured.places.clear();
     if area.width < layout::MIN_COLUMNS || area.height < layout::MIN_ROWS {
         draw_too_small(frame, area);
         return;
@@ -71,7 +74,8 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     }
     status::draw_notice(state, &theme, frame, screen.notice);
     if state.view == View::Chat {
-        input::draw(state, &theme, frame, screen.input);
+        input::draw(state, cache, frame, screen.input);
+        selection::draw(state, cache, frame.buffer_mut());
     }
     status::draw_footer(state, &theme, frame, screen.footer);
     if state.help {

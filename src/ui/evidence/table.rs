@@ -9,7 +9,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme};
+use super::super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme, touch::Zone};
 use crate::{
     app::{SortBy, State},
     domain::{Candidate, Fusion, Metric, Mode, Turn, TurnState},
@@ -92,6 +92,9 @@ pub fn draw(
         }
     }
     let shown = lines.drain(1..).skip(extent.top).collect::<Vec<_>>();
+    let entries = (0..rows.len()).flat_map(|at| (cut == Some(at)).then_some(None).into_iter().chain([Some(at)]));
+    let entries = [None].into_iter().chain(entries.skip(extent.top)).collect();
+    cache.measured.list(Zone::Candidates, area, inner, entries);
     pane::rows(frame, inner, 0, lines.iter().chain(&shown));
 }
 

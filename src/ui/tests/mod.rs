@@ -5,6 +5,7 @@ mod evidence;
 mod keys;
 mod markdown;
 mod screens;
+mod touch;
 mod work;
 
 use std::time::Duration;
