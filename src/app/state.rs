@@ -46,6 +46,8 @@ pub struct State {
     /// What the same key pressed once more will do.
     pub armed: Option<Armed>,
 
+    /// What Ctrl-C has cleared, until something else is done: quitting keeps it as the draft.
+    pub(super) cleared: String,
     pub(super) last_turn: u64,
     pub(super) last_job: u64,
 }

@@ -149,6 +149,9 @@ impl State {
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let armed = self.armed.take();
         let last_code = self.touch.code.take();
+        if action != Action::Interrupt {
+            self.cleared.clear();
+        }
         if !action.keeps_selection() {
             self.touch.selection = None;
         }
@@ -242,10 +245,11 @@ impl State {
                 return self.step_back();
             }
             Action::Interrupt => {
+                self.armed = Some(Armed::Quit);
                 if armed == Some(Armed::Quit) {
                     return vec![Effect::Quit];
                 }
-                self.armed = Some(Armed::Quit);
+                self.cleared.clear();
                 if self.view == View::Collections && self.collections.line().is_some() {
                     self.write_line(|line| drop(line.take()));
                 } else if self.recalling() {
@@ -253,6 +257,7 @@ impl State {
                 } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
                     self.history.push(self.input.text());
+                    self.cleared = self.input.text().to_owned();
                     self.input.set("");
                 } else {
                     return self.stop_answer();

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Writes the draft soon after it was changed, at most once in a while, and at the end.
 pub struct Drafts {
     file: PathBuf,
-    /// What the file holds as far as we have written it.
+    /// What the file holds as far as we know.
     kept: String,
     due: Option<Instant>,
     writing: Option<JoinHandle<()>>,
@@ -29,6 +29,11 @@ pub struct Drafts {
 impl Drafts {
     pub fn new(file: PathBuf) -> Self {
         Self { file, kept: String::new(), due: None, writing: None }
+    }
+
+    /// The file holds this from the time before.
+    pub fn found(&mut self, draft: &str) {
+        draft.clone_into(&mut self.kept);
     }
 
     /// Looks at what is being written now. What was asked or cleared is forgotten at once.
@@ -129,8 +134,9 @@ mod tests {
         assert_eq!(load(&file), "half a question");
 
         let mut next = Drafts::new(file.clone());
+        next.found("half a question");
         next.note("half a question", now);
-        next.keep("half a question", now);
+        assert_eq!(next.due(), None);
         next.note("", now);
         assert_eq!(next.due(), Some(now), "what was asked is not kept a moment longer");
         next.finish("").await;

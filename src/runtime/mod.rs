@@ -212,6 +212,9 @@ where
             () = sleep_until(screen.frames.due().unwrap_or(now)), if screen.frames.due().is_some() => {}
         }
         while let Some(event) = batch.pop_front() {
+            if let Event::Draft(draft) = &event {
+                drafts.found(draft);
+            }
             for effect in state.update(event) {
                 match effect {
                     Effect::Quit => return Ok(()),

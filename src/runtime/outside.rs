@@ -74,7 +74,8 @@ impl EditorCommand {
         let status =
             command.status().await.map_err(|reason| EditError::NotStarted { program: program.clone(), reason })?;
         if !status.success() {
-            return Err(EditError::Failed { program, status });
+            let name = Path::new(&self.program).file_name().unwrap_or_default();
+            return Err(EditError::Failed { program: one_line(&name.to_string_lossy()), status });
         }
         Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned())
     }

@@ -1,4 +1,4 @@
-use crate::app::{Editor, Effect, Focus, Recall, RecallAction, State};
+use crate::app::{Armed, Editor, Effect, Focus, Recall, RecallAction, State};
 
 /// From so many lines or characters on, what was put in at once is told in numbers: not all of it is in view.
 const LONG_LINES: usize = 6;
@@ -73,8 +73,12 @@ impl State {
         }
     }
 
-    /// What the person is writing, also while an earlier question stands in its place: worth keeping.
+    /// What the person is writing, also while an earlier question stands in its place: worth keeping. Ctrl-C pressed
+    /// twice quits, and takes nothing away.
     pub fn draft(&self) -> &str {
-        self.history.draft().unwrap_or(self.input.text())
+        match self.armed {
+            Some(Armed::Quit) if !self.cleared.is_empty() => &self.cleared,
+            _ => self.history.draft().unwrap_or(self.input.text()),
+        }
     }
 }

@@ -335,4 +335,8 @@ fn drafts_long_pastes_and_the_mouse_are_told() {
     world.send(Event::Edited(Err("no editor is set".to_owned())));
     assert!(world.screen().contains("no editor is set"));
     assert_eq!(world.state.input.text(), "from    outside");
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('c'));
+    assert_eq!((world.state.input.text(), world.state.draft()), ("", "from    outside"), "the next one might quit");
+    world.key(KeyModifiers::NONE, KeyCode::Char('x'));
+    assert_eq!(world.state.draft(), "x", "it did not");
 }
