@@ -310,7 +310,12 @@ impl World {
             draft_file: folder.path().join("draft"),
             clipboard: Some(Box::new({
                 let clipboard = Arc::clone(&self.clipboard);
-                move || Box::new(move |text| Ok(clipboard.lock().unwrap().push(text)))
+                move || {
+                    Box::new(move |text| {
+                        clipboard.lock().unwrap().push(text);
+                        Ok(())
+                    })
+                }
             })),
             theme: Theme::new(false),
         };

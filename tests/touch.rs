@@ -65,7 +65,7 @@ fn what_is_dragged_over_goes_through_the_terminal_to_its_clipboard() {
     pty.send("\x1bm");
     pty.wait_for("the mouse to be the terminal's", |screen| screen.mouse_protocol_mode() == MouseProtocolMode::None);
     pty.send("\x1bm");
-    pty.wait_for_text("hold Shift");
+    pty.wait_for_text("Shift-drag");
     quit(&mut pty);
 
     home.write("config.toml", "[ui]\nmouse = false\n");
@@ -81,9 +81,10 @@ const EDITOR: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 test "$1" = '$HOME; x' || exit 9
 printf '%s' "$2" > "$here/path"
+echo x >> "$here/runs"
 stat -c %a "$2" > "$here/mode"
-if grep -q fail "$2"; then exit 3; fi
-printf 'type: '
+if grep -q fail "$2"; then stty raw -echo; exit 3; fi
+printf 'run %s: ' $(grep -c . "$here/runs")
 read line
 printf ' %s\nin the middle\n' "$line" >> "$2"
 "#;
@@ -102,7 +103,7 @@ fn a_question_is_written_on_in_an_editor_of_ones_own() {
     pty.wait_for_text("> half");
     pty.send("\x07");
     pty.wait_for("the editor on the shell's screen", |screen| {
-        screen.contents().contains("type: ") && !screen.alternate_screen() && !screen.bracketed_paste()
+        screen.contents().contains("run 1: ") && !screen.alternate_screen() && !screen.bracketed_paste()
     });
     assert_eq!(pty.screen.screen().mouse_protocol_mode(), MouseProtocolMode::None);
     // All of it reaches the editor, in the terminal's own line mode, and nothing of it the application.
@@ -120,10 +121,17 @@ fn a_question_is_written_on_in_an_editor_of_ones_own() {
     pty.wait_for_text("ended with exit status: 3; the question is as it was");
     pty.wait_for_text("in the middle fail");
     assert!(gone("path"), "also when the editor failed");
+    // It left the terminal in disorder, of which nothing is left: what is typed is seen again, line by line.
+    pty.send("\x17\x07");
+    pty.wait_for_text("run 3: ");
+    pty.send("seen");
+    pty.wait_for_text("run 3: seen");
+    pty.send("\n");
+    pty.wait_for_text("> half and the rest");
     quit(&mut pty);
 
     let mut pty = Pty::start_with(home.path(), &[], 24, 80, &[("EDITOR", "/nowhere/editor")]);
-    pty.wait_for_text("in the middle fail");
+    pty.wait_for_text("> half and the rest");
     pty.send("\x07");
     pty.wait_for_text("the editor /nowhere/editor could not be started");
     quit(&mut pty);

@@ -120,6 +120,8 @@ impl Host for TerminalGuard {
         // Nobody but the editor reads what is typed now.
         self.input.pause();
         leave();
+        #[cfg(unix)]
+        let modes = rustix::termios::tcgetattr(io::stdin());
         let edited = tokio::select! {
             edited = command.edit(text) => edited,
             () = self.signals.end() => {
@@ -127,6 +129,11 @@ impl Host for TerminalGuard {
                 Ok(text.to_owned())
             }
         };
+        // An editor that broke may have left modes behind, which must not become those that the shell gets back.
+        #[cfg(unix)]
+        if let Ok(modes) = modes {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &modes);
+        }
         // Ctrl-C and the like were meant for the editor.
         self.signals.forget_keys()?;
         self.take()?;

@@ -58,9 +58,9 @@ impl State {
             TouchAction::Toggle => {
                 self.touch.mouse = !self.touch.mouse;
                 let told = if self.touch.mouse {
-                    "the mouse works in askdocs; hold Shift while dragging to select as the terminal does"
+                    "mouse in askdocs; Shift-drag selects as the terminal does"
                 } else {
-                    "the mouse is the terminal's: it selects and copies as everywhere else"
+                    "mouse to the terminal: it selects and copies as everywhere else"
                 };
                 self.notice = Some(told.to_owned());
                 return vec![Effect::CaptureMouse(self.touch.mouse)];
@@ -97,6 +97,13 @@ impl State {
             View::Chat | View::Ingest | View::Collections => self.shown_passage().map(|passage| &passage.chunk),
         };
         let on_passage = self.view == View::Evidence || matches!(self.focus, Focus::Passages | Focus::PassageText);
+        let missing = match action {
+            CopyAction::Answer => "there is no answer to copy yet",
+            CopyAction::Question => "nothing was asked yet",
+            CopyAction::Code(_) => "there is no code block in this answer",
+            CopyAction::Here | CopyAction::Passage => "there is no passage to copy yet",
+            CopyAction::Selected(_) => "nothing is selected",
+        };
         let (what, text) = match action {
             CopyAction::Here if on_passage => return self.copy(CopyAction::Passage, last_code),
             CopyAction::Here => return self.copy(CopyAction::Answer, last_code),
@@ -116,7 +123,7 @@ impl State {
             }
         };
         let Some(text) = text.map(|text| copyable(&text)).filter(|text| !text.is_empty()) else {
-            self.notice = Some("there is nothing of that kind to copy here".to_owned());
+            self.notice = Some(missing.to_owned());
             return Vec::new();
         };
         vec![Effect::Copy { what, text }]

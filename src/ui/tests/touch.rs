@@ -255,7 +255,7 @@ fn what_is_copied_is_what_the_document_holds() {
     let count = world.effects.len();
     world.send(Event::Action(Action::Copy(CopyAction::Code(0))));
     assert_eq!(world.effects.len(), count);
-    assert!(world.screen().contains("there is nothing of that kind to copy here"));
+    assert!(world.screen().contains("there is no code block in this answer"));
 
     // The block in view, where the answer is longer than the pane.
     let mut world = World::ready(80, 24);
@@ -329,7 +329,7 @@ fn drafts_long_pastes_and_the_mouse_are_told() {
     assert!(world.state.draft().starts_with("half a question"), "the draft is what is kept");
     world.key(KeyModifiers::ALT, KeyCode::Char('m'));
     assert_eq!(world.effects.last(), Some(&Effect::CaptureMouse(true)));
-    assert!(world.screen().contains("hold Shift"));
+    assert!(world.screen().contains("Shift-drag"));
     world.send(Event::Edited(Ok("from\toutside\n\n".to_owned())));
     assert_eq!(world.state.input.text(), "from    outside");
     world.send(Event::Edited(Err("no editor is set".to_owned())));
