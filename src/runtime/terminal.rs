@@ -9,6 +9,7 @@ use std::{
     },
     task::{Context, Poll},
     thread,
+    time::Duration,
 };
 
 use crossterm::{
@@ -28,6 +29,9 @@ use super::{
     outside::{EditError, EditorCommand},
 };
 use crate::text::one_line;
+
+/// How long what was waiting for input has for ending.
+const UNHEARD: Duration = Duration::from_millis(2);
 
 /// Most bytes that are given to the terminal's clipboard: what remains of the 100,000 characters of a sequence that
 /// terminals commonly take once it is base64.
@@ -155,6 +159,9 @@ pub struct TerminalInput(Arc<Mutex<Option<EventStream>>>);
 impl TerminalInput {
     fn pause(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // The stream's end wakes whoever waits for input inside crossterm. A wake that nobody takes would come together
+        // with the first input afterwards, and crossterm, told of both once, would leave that unread.
+        let _ = event::poll(UNHEARD);
     }
 
     fn resume(&self) {
