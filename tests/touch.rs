@@ -126,8 +126,9 @@ fn a_question_is_written_on_in_an_editor_of_ones_own() {
     pty.wait_for_text("run 3: ");
     pty.send("seen");
     pty.wait_for_text("run 3: seen");
-    pty.send("\n");
-    pty.wait_for_text("> half and the rest");
+    // And what was typed ahead of its end is typed into the question.
+    pty.send("\nX");
+    pty.wait_for_text("in the middleX");
     quit(&mut pty);
 
     let mut pty = Pty::start_with(home.path(), &[], 24, 80, &[("EDITOR", "/nowhere/editor")]);

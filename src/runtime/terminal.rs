@@ -30,9 +30,6 @@ use super::{
 };
 use crate::text::one_line;
 
-/// How long what was waiting for input has for ending.
-const UNHEARD: Duration = Duration::from_millis(2);
-
 /// Most bytes that are given to the terminal's clipboard: what remains of the 100,000 characters of a sequence that
 /// terminals commonly take once it is base64.
 const MOST_COPIED_BYTES: usize = 74_000;
@@ -138,6 +135,10 @@ impl Host for TerminalGuard {
         if let Ok(modes) = modes {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &modes);
         }
+        // The end of the stream wakes whoever waits for input inside crossterm. A wake that nobody was there to take would
+        // come together with the next input; crossterm, told of both once, would leave that unread. What was typed ahead
+        // is told once more when the modes change.
+        let _ = event::poll(Duration::ZERO);
         // Ctrl-C and the like were meant for the editor.
         self.signals.forget_keys()?;
         self.take()?;
@@ -159,9 +160,6 @@ pub struct TerminalInput(Arc<Mutex<Option<EventStream>>>);
 impl TerminalInput {
     fn pause(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        // The stream's end wakes whoever waits for input inside crossterm. A wake that nobody takes would come together
-        // with the first input afterwards, and crossterm, told of both once, would leave that unread.
-        let _ = event::poll(UNHEARD);
     }
 
     fn resume(&self) {
