@@ -215,12 +215,14 @@ fn the_wheel_scrolls_what_lies_under_it_and_costs_nothing_at_the_end() {
     world.key(KeyModifiers::NONE, KeyCode::F(1));
     for _ in 0..40 {
         world.mouse(MouseEventKind::ScrollDown, 5, 5);
+        world.mouse(MouseEventKind::ScrollDown, x, y + 1);
     }
     assert_eq!(world.state.chat_scroll, ChatScroll::End);
     let mouse = |kind, column, row| Input::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
     world.draw();
     for (kind, column, row) in [
         (MouseEventKind::ScrollDown, 5, 5),
+        (MouseEventKind::ScrollDown, x, y + 1),
         (MouseEventKind::Moved, 5, 5),
         (MouseEventKind::Drag(MouseButton::Left), 5, 5),
         (MouseEventKind::Up(MouseButton::Left), 5, 5),
