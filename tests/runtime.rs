@@ -20,12 +20,12 @@ use askdocs::{
     },
     embed::{EmbedError, Embedder, Role},
     rag::Templates,
-    runtime::{Host, Opened, Setup, run},
+    runtime::{EditError, Host, Opened, Setup, run},
     store::{Capabilities, Health, KeywordIndex, StoreError, VectorStore, WriteGuard},
     ui::Theme,
 };
 use async_trait::async_trait;
-use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use ratatui::{Terminal, backend::TestBackend};
 use tokio::{
@@ -218,11 +218,27 @@ impl ChatModel for FakeChat {
     }
 }
 
-struct NoHost;
+/// A terminal that takes texts of up to 100 bytes, with an editor that writes on.
+#[derive(Default)]
+struct FakeHost {
+    copied: Vec<String>,
+    mouse: bool,
+}
 
-impl Host for NoHost {
+impl Host for FakeHost {
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
+    }
+    fn copy(&mut self, text: &str) -> io::Result<bool> {
+        self.copied.push(text.to_owned());
+        Ok(text.len() <= 100)
+    }
+    fn capture_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        Ok(())
+    }
+    async fn edit(&mut self, text: &str) -> io::Result<Result<String, EditError>> {
+        Ok(if text.is_empty() { Err(EditError::NotSet) } else { Ok(format!("{text}, and why?\n")) })
     }
     async fn terminated(&mut self) {
         pending().await
@@ -243,6 +259,12 @@ struct World {
     closed: usize,
     deltas: mpsc::UnboundedSender<Delta>,
     pieces: Option<mpsc::UnboundedReceiver<Delta>>,
+    /// Where history and draft are kept; what is there stays for the next run.
+    folder: tempfile::TempDir,
+    /// The person does not quit: the terminal is gone.
+    hangs_up: bool,
+    /// What was put into the system's clipboard.
+    clipboard: Arc<Mutex<Vec<String>>>,
 }
 
 struct Ran {
@@ -251,6 +273,7 @@ struct Ran {
     took: Duration,
     /// The first turn that was written out.
     exported: Option<String>,
+    host: FakeHost,
 }
 
 impl World {
@@ -266,12 +289,15 @@ impl World {
             closed: 0,
             deltas,
             pieces: Some(pieces),
+            folder: tempfile::tempdir().unwrap(),
+            hangs_up: false,
+            clipboard: Arc::default(),
         }
     }
 
     /// Runs the application while `person` types, and quits it when they are done.
     async fn run(&mut self, person: impl AsyncFnOnce(&Keys)) -> Ran {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = &self.folder;
         let opened = Opened { store: self.store.clone(), collection: "notes".to_owned(), keeps_handbook: true };
         let (embedder, waits) = (Mutex::new(self.embedder.take()), self.waits);
         let (prepared, downloads) = (Arc::clone(&self.prepared), self.downloads);
@@ -303,6 +329,16 @@ impl World {
             templates: Templates { system: String::new(), user: "{context} {question}".to_owned(), citations: false },
             history_file: folder.path().join("history"),
             now: || "2026-01-31T17:05:00+01:00".to_owned(),
+            draft_file: folder.path().join("draft"),
+            clipboard: Some(Box::new({
+                let clipboard = Arc::clone(&self.clipboard);
+                move || {
+                    Box::new(move |text| {
+                        clipboard.lock().unwrap().push(text);
+                        Ok(())
+                    })
+                }
+            })),
             theme: Theme::new(false),
             keymap: askdocs::ui::Keymap::default(),
         };
@@ -315,11 +351,14 @@ impl World {
             sleep(A_WHILE).await;
             person(&keys).await;
             let done = Instant::now();
-            keys.press('c', KeyModifiers::CONTROL);
-            keys.press('c', KeyModifiers::CONTROL);
+            if !self.hangs_up {
+                keys.press('c', KeyModifiers::CONTROL);
+                keys.press('c', KeyModifiers::CONTROL);
+            }
+            drop(keys);
             done
         };
-        let mut host = NoHost;
+        let mut host = FakeHost::default();
         let (ended, done) = tokio::join!(run(setup, state, &mut terminal, input, &mut host), typing);
         ended.unwrap();
         let took = done.elapsed();
@@ -327,7 +366,7 @@ impl World {
         let rows = buffer.content().chunks(120);
         let screen = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect();
         let exported = std::fs::read_to_string(folder.path().join("exports/turn-1.json")).ok();
-        Ran { screen, frames: terminal.get_frame().count(), took, exported }
+        Ran { screen, frames: terminal.get_frame().count(), took, exported, host }
     }
 }
 
@@ -443,6 +482,86 @@ async fn an_ingest_that_waits_for_the_model_can_be_stopped_kindly() {
     });
     let Ran { screen, .. } = ran.await;
     assert!(screen.contains("stopped") && !screen.contains("failed"), "{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_goes_to_the_system_and_through_the_terminal() {
+    let mut world = World::new();
+    let (deltas, clipboard) = (world.deltas.clone(), Arc::clone(&world.clipboard));
+    let long = "Leaves. ".repeat(20);
+    let ran = world.run(async |keys| {
+        keys.ask("What does tea want?").await;
+        deltas.send(text(&long)).unwrap();
+        deltas.send(Delta::Finished(FinishReason::Stop)).unwrap();
+        sleep(A_WHILE).await;
+        keys.type_out("⇥Yy").await;
+        // The thread of the clipboard has a clock of its own.
+        while clipboard.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        sleep(A_WHILE).await;
+        keys.press('m', KeyModifiers::ALT);
+        sleep(A_WHILE).await;
+    });
+    let Ran { host, screen, .. } = ran.await;
+    assert_eq!(host.copied, ["What does tea want?", &long]);
+    assert_eq!(*clipboard.lock().unwrap(), host.copied);
+    assert!(host.mouse, "{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mouse_that_is_only_moved_draws_nothing() {
+    let mouse = |kind| Input::Mouse(MouseEvent { kind, column: 70, row: 20, modifiers: KeyModifiers::NONE });
+    let still = World::new().run(async |_| ()).await.frames;
+    let mut world = World::new();
+    let moved = world.run(async |keys| {
+        for _ in 0..100 {
+            for kind in [MouseEventKind::Moved, MouseEventKind::ScrollDown, MouseEventKind::Drag(MouseButton::Left)] {
+                keys.0.send(mouse(kind)).unwrap();
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    assert_eq!(moved.await.frames, still);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_written_survives_and_what_was_asked_does_not_come_back() {
+    let mut world = World::new();
+    let draft = world.folder.path().join("draft");
+    world.hangs_up = true;
+    world.run(async |keys| keys.type_out("half").await).await;
+    assert_eq!(std::fs::read_to_string(&draft).unwrap(), "half");
+
+    let again = |world: World| World { folder: world.folder, ..World::new() };
+    let mut world = again(world);
+    let ran = world.run(async |keys| {
+        keys.press('g', KeyModifiers::CONTROL);
+        sleep(A_WHILE).await;
+    });
+    assert_shows(&ran.await.screen, &["askdocs"]);
+    assert_eq!(std::fs::read_to_string(&draft).unwrap(), "half, and why?", "the editor's text, and quitting keeps it");
+
+    let mut world = again(world);
+    let ran = world.run(async |keys| {
+        keys.code(KeyCode::Enter, KeyModifiers::NONE);
+        sleep(A_WHILE).await;
+        assert!(!draft.exists(), "as soon as it is asked");
+    });
+    assert_shows(&ran.await.screen, &["You  half, and why?"]);
+
+    // Many keys at once with Enter among them: a paste of a terminal that does not mark them.
+    let mut world = again(world);
+    world.hangs_up = true;
+    let ran = world.run(async |keys| {
+        for c in "one line↵and another↵".chars() {
+            let code = if c == '↵' { KeyCode::Enter } else { KeyCode::Char(c) };
+            keys.code(code, KeyModifiers::NONE);
+        }
+        sleep(A_WHILE).await;
+    });
+    assert_shows(&ran.await.screen, &[" > one line", "   and another"]);
+    assert_eq!(std::fs::read_to_string(&draft).unwrap(), "one line\nand another\n");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 use super::{
-    Action, CollectionAction as Collection, Edit, EvidenceAction as Evidence, IngestAction as Ingest, PaletteAction,
-    Place, Places, Setting, View,
+    Action, CollectionAction as Collection, CopyAction, Edit, EvidenceAction as Evidence, IngestAction as Ingest,
+    PaletteAction, Place, Places, RecallAction, Setting, TouchAction, View,
 };
 use crate::domain::Mode;
 
@@ -118,8 +118,8 @@ const LIST: &[Place] = &[Place::Collections];
 pub static COMMANDS: &[Command] = &[
     act("ask", Places::QUESTION, Action::Submit, "ask; stops a running answer first", "ask"),
     edit("new-line", Edit::Newline, "new line"),
-    act("line-up", Places::QUESTION, Action::Up, "line up; from the first one to earlier questions", ""),
-    act("line-down", Places::QUESTION, Action::Down, "line down; from the last one back to the draft", ""),
+    act("line-up", Places::QUESTION.and(Places::of(&[Place::Recall])), Action::Up, "line up; from the first one to earlier questions", ""),
+    act("line-down", Places::QUESTION.and(Places::of(&[Place::Recall])), Action::Down, "line down; from the last one back to the draft", ""),
     edit("left", Edit::Left, ""),
     edit("right", Edit::Right, ""),
     edit("word-left", Edit::WordLeft, "a word to the left"),
@@ -129,8 +129,18 @@ pub static COMMANDS: &[Command] = &[
     edit("delete-word", Edit::DeleteWordBack, "delete the word before"),
     edit("delete-to-start", Edit::DeleteToLineStart, "delete to the line's start"),
     edit("delete-to-end", Edit::DeleteToLineEnd, "delete to the line's end"),
+    edit("delete-word-forward", Edit::DeleteWordForward, "delete the word behind"),
+    edit("put-back", Edit::Yank, "put in again what was deleted so"),
+    edit("undo", Edit::Undo, "undo"),
+    edit("redo", Edit::Redo, "redo"),
+    edit("text-start", Edit::TextStart, "start of the question"),
+    edit("text-end", Edit::TextEnd, "end of the question"),
     edit("delete-back", Edit::DeleteBack, ""),
     edit("delete-forward", Edit::DeleteForward, ""),
+    act("search-questions", Places::CHAT.but(Places::of(&[Place::Recall])), Action::Recall(RecallAction::Older), "search the questions asked before", ""),
+    act("take-question", Places::of(&[Place::Recall]), Action::Recall(RecallAction::Take), "write on with the one found", "take it"),
+    act("older-question", Places::of(&[Place::Recall]), Action::Recall(RecallAction::Older), "one asked before that", "an older one"),
+    act("editor", Places::CHAT, Action::EditOutside, "go on writing in $VISUAL or $EDITOR", ""),
     act("leave", Places::of(&[Place::EmptyQuestion]), Action::Quit, "quit, while the question is empty", ""),
     act("slash", Places::of(&[Place::EmptyQuestion]), Action::Palette(PaletteAction::Open { slash: true }), "a command by its name", ""),
 
@@ -147,6 +157,11 @@ pub static COMMANDS: &[Command] = &[
     collection("yes", &[Place::DropYes], Collection::Confirm, "drop it", "drop"),
     act("no", Places::of(&[Place::DropYes]), Action::Escape, "leave it as it is", ""),
     act("escape", Places::ALL, Action::Escape, "one step back: close, stop, leave", ""),
+
+    act("copy", Places::PANES.and(Places::EVIDENCE), Action::Copy(CopyAction::Here), "copy what is selected, the passage or the answer", "copy"),
+    act("copy-question", Places::PANES, Action::Copy(CopyAction::Question), "copy the question", ""),
+    act("copy-code", Places::PANES, Action::Copy(CopyAction::Code(0)), "copy the code block in view; again: the next", ""),
+    act("copy-answer", Places::CHAT.and(Places::EVIDENCE), Action::Copy(CopyAction::Answer), "copy the answer", ""),
 
     evidence("sort", Evidence::Sort, "order by the next column", "sort"),
     evidence("next-evidence", Evidence::NextPane, "next pane: candidates, passage, map, figures, prompt", "panes"),
@@ -192,6 +207,7 @@ pub static COMMANDS: &[Command] = &[
     take("mode", "MODE", mode, "how questions are searched: hybrid, dense or keyword"),
     take("weight", "0 TO 1", weight, "how much vectors weigh beside keywords"),
     take("collection", "NAME", named_collection, "ask another collection from now on"),
+    act("mouse", Places::ALL, Action::Touch(TouchAction::Toggle), "the mouse to the terminal, or back", ""),
     act("redraw", Places::ALL, Action::Redraw, "draw the screen anew", ""),
     act("suspend", Places::ALL, Action::Suspend, "to the shell; `fg` comes back", ""),
     act("interrupt", Places::ALL, Action::Interrupt, "clear the line or stop the answer; twice quits", ""),

@@ -1,14 +1,20 @@
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
-use super::Edit;
+use super::{Edit, undo::Undo};
 use crate::text::sanitise;
 
-/// A few lines of text being written, with a cursor that never stands inside a grapheme cluster.
+/// A few lines of text being written, with a cursor that never stands inside a grapheme cluster. What was changed can
+/// be undone, and what was deleted by words or lines can be put in again.
 #[derive(Clone, Debug, Default)]
 pub struct Editor {
     text: String,
     /// Byte offset in `text`.
     cursor: usize,
+    undo: Undo,
+    /// What was last deleted by words or lines.
+    killed: String,
+    /// It was by the last edit: what is deleted next is added to it.
+    killing: bool,
 }
 
 impl Editor {
@@ -28,27 +34,40 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// Replaces everything and puts the cursor at the end.
-    pub fn set(&mut self, text: String) {
-        self.cursor = text.len();
-        self.text = text;
+    /// Replaces everything and puts the cursor at the end. It can be undone.
+    pub fn set(&mut self, text: &str) {
+        self.killing = false;
+        self.undo.seal();
+        self.replace(0, self.text.len(), text);
+        self.undo.seal();
     }
 
-    /// Empties it and gives back what was there.
+    /// Replaces everything by text from outside, as [`Editor::insert`] takes it. It can be undone.
+    pub fn rewrite(&mut self, text: &str) -> bool {
+        let mut new = Self::default();
+        let fits = new.insert(text);
+        if new.text != self.text {
+            self.set(&new.text);
+        }
+        fits
+    }
+
+    /// Empties it for good and gives back what was there.
     pub fn take(&mut self) -> String {
-        self.cursor = 0;
+        (self.cursor, self.killing) = (0, false);
+        self.undo = Undo::default();
         std::mem::take(&mut self.text)
     }
 
     /// Puts text in at the cursor, without characters that a terminal would obey. Returns whether all of it had room.
     pub fn insert(&mut self, text: &str) -> bool {
+        self.killing = false;
         // Terminals send a paste's line ends as CR.
         let lines = text.replace("\r\n", "\n").replace('\r', "\n");
         let clean = sanitise(&lines);
         let room = Self::MAX_BYTES.saturating_sub(self.text.len());
         let fits = clean.floor_char_boundary(room.min(clean.len()));
-        self.text.insert_str(self.cursor, &clean[..fits]);
-        self.cursor += fits;
+        self.replace(self.cursor, self.cursor, &clean[..fits]);
         fits == clean.len()
     }
 
@@ -57,29 +76,46 @@ impl Editor {
         self.insert(text.split(['\r', '\n']).find(|line| !line.is_empty()).unwrap_or_default())
     }
 
+    /// Puts the cursor at a byte offset, or at the cluster's start that it lies in.
+    pub fn place(&mut self, offset: usize) {
+        let before = self.text.grapheme_indices(true).map(|(at, _)| at).take_while(|at| *at <= offset).last();
+        self.go(if offset >= self.text.len() { self.text.len() } else { before.unwrap_or(0) });
+    }
+
     pub fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Newline => {
                 self.insert("\n");
             }
-            Edit::Left => self.cursor = self.left(),
-            Edit::Right => self.cursor = self.right(),
-            Edit::WordLeft => self.cursor = self.word_left(),
-            Edit::WordRight => self.cursor = self.word_right(),
-            Edit::LineStart => self.cursor = self.line_start(),
-            Edit::LineEnd => self.cursor = self.line_end(),
-            Edit::DeleteBack => self.delete_back_to(self.left()),
-            Edit::DeleteForward => self.delete_forward_to(self.right()),
-            Edit::DeleteWordBack => self.delete_back_to(self.word_left()),
+            Edit::Left => self.go(self.left()),
+            Edit::Right => self.go(self.right()),
+            Edit::WordLeft => self.go(self.word_left()),
+            Edit::WordRight => self.go(self.word_right()),
+            Edit::LineStart => self.go(self.line_start()),
+            Edit::LineEnd => self.go(self.line_end()),
+            Edit::TextStart => self.go(0),
+            Edit::TextEnd => self.go(self.text.len()),
+            Edit::DeleteBack => self.delete(self.left(), self.cursor),
+            Edit::DeleteForward => self.delete(self.cursor, self.right()),
+            Edit::DeleteWordBack => self.kill(self.word_left(), self.cursor),
+            Edit::DeleteWordForward => self.kill(self.cursor, self.word_right()),
             Edit::DeleteToLineStart => {
                 // At a line's start the line feed before it goes, so that the key can be pressed again.
                 let start = self.line_start();
-                self.delete_back_to(if start == self.cursor { self.left() } else { start });
+                self.kill(if start == self.cursor { self.left() } else { start }, self.cursor);
             }
             Edit::DeleteToLineEnd => {
                 let end = self.line_end();
-                self.delete_forward_to(if end == self.cursor { self.right() } else { end });
+                self.kill(self.cursor, if end == self.cursor { self.right() } else { end });
             }
+            Edit::Yank => {
+                let killed = self.killed.clone();
+                self.undo.seal();
+                self.insert(&killed);
+                self.undo.seal();
+            }
+            Edit::Undo => self.travel(Undo::undo),
+            Edit::Redo => self.travel(Undo::redo),
         }
     }
 
@@ -89,7 +125,7 @@ impl Editor {
         let Some(end_above) = start.checked_sub(1) else { return false };
         let column = self.text[start..self.cursor].graphemes(true).count();
         let start_above = self.text[..end_above].rfind('\n').map_or(0, |at| at + 1);
-        self.cursor = start_above + offset_of(&self.text[start_above..end_above], column);
+        self.go(start_above + offset_of(&self.text[start_above..end_above], column));
         true
     }
 
@@ -102,17 +138,50 @@ impl Editor {
         let column = self.text[self.line_start()..self.cursor].graphemes(true).count();
         let below = &self.text[end + 1..];
         let line = &below[..below.find('\n').unwrap_or(below.len())];
-        self.cursor = end + 1 + offset_of(line, column);
+        self.go(end + 1 + offset_of(line, column));
         true
     }
 
-    fn delete_back_to(&mut self, start: usize) {
-        self.text.replace_range(start..self.cursor, "");
-        self.cursor = start;
+    fn go(&mut self, cursor: usize) {
+        self.cursor = cursor;
+        self.killing = false;
+        self.undo.seal();
     }
 
-    fn delete_forward_to(&mut self, end: usize) {
-        self.text.replace_range(self.cursor..end, "");
+    fn delete(&mut self, start: usize, end: usize) {
+        self.killing = false;
+        self.replace(start, end, "");
+    }
+
+    /// Deletes what can be put in again. What is deleted in one go becomes one text.
+    fn kill(&mut self, start: usize, end: usize) {
+        if start == end {
+            return;
+        }
+        if !self.killing {
+            self.killed.clear();
+        }
+        let at = if start < self.cursor { 0 } else { self.killed.len() };
+        self.killed.insert_str(at, &self.text[start..end]);
+        self.killing = true;
+        self.replace(start, end, "");
+    }
+
+    /// Every change goes through here.
+    fn replace(&mut self, start: usize, end: usize, with: &str) {
+        if start == end && with.is_empty() {
+            return;
+        }
+        self.undo.note(start, &self.text[start..end], with, self.cursor);
+        self.text.replace_range(start..end, with);
+        self.cursor = start + with.len();
+    }
+
+    fn travel(&mut self, step: fn(&mut Undo, &mut String) -> Option<usize>) {
+        self.killing = false;
+        if let Some(cursor) = step(&mut self.undo, &mut self.text) {
+            self.cursor = cursor;
+        }
     }
 
     fn left(&self) -> usize {
@@ -193,27 +262,76 @@ mod tests {
         assert!(e.is_empty());
     }
 
+    #[test]
+    fn what_was_killed_is_put_in_again_and_everything_is_undone() {
+        let mut e = editor("one two three");
+        e.edit(Edit::DeleteWordBack);
+        e.edit(Edit::DeleteWordBack);
+        assert_eq!(e.text(), "one ");
+        e.edit(Edit::TextStart);
+        e.edit(Edit::Yank);
+        assert_eq!((e.text(), e.cursor()), ("two threeone ", 9), "killed in one go, put in as one text");
+        e.edit(Edit::DeleteWordForward);
+        e.edit(Edit::Undo);
+        e.edit(Edit::Undo);
+        assert_eq!(e.text(), "one ");
+        e.edit(Edit::Undo);
+        e.edit(Edit::Undo);
+        assert_eq!(e.text(), "one two three");
+        e.edit(Edit::Undo);
+        assert!(e.is_empty());
+        e.edit(Edit::Undo);
+        e.edit(Edit::Redo);
+        assert_eq!(e.text(), "one two three");
+        e.insert("!");
+        e.edit(Edit::Redo);
+        assert_eq!(e.text(), "one two three!", "what is written anew can't be redone over");
+        // Typing is undone word by word.
+        let mut typed = Editor::default();
+        for c in "ab cd".chars() {
+            typed.insert(&c.to_string());
+        }
+        typed.edit(Edit::Undo);
+        assert_eq!(typed.text(), "ab ");
+        typed.edit(Edit::Undo);
+        assert!(typed.is_empty());
+        typed.set("from the history");
+        typed.edit(Edit::Undo);
+        assert!(typed.is_empty());
+        typed.take();
+        typed.edit(Edit::Redo);
+        assert!(typed.is_empty(), "what was asked is gone");
+    }
+
     proptest! {
-        /// Any sequence of edits leaves the cursor between clusters and never panics.
+        /// Any sequence of edits leaves the cursor on a character's border and never panics; undoing all of it gives
+        /// back nothing at all, and redoing all of that the text again.
         #[test]
         fn the_cursor_stays_between_clusters(
-            steps in proptest::collection::vec((0..16u8, "[a 漢\u{301}\u{200d}👩\n]{0,3}"), 0..40),
+            steps in proptest::collection::vec((0..22u8, "[a 漢\u{301}\u{200d}👩\n]{0,3}"), 0..40),
         ) {
-            const EDITS: [Edit; 12] = [
+            const EDITS: [Edit; 18] = [
                 Edit::Newline, Edit::Left, Edit::Right, Edit::WordLeft, Edit::WordRight, Edit::LineStart,
                 Edit::LineEnd, Edit::DeleteBack, Edit::DeleteForward, Edit::DeleteWordBack,
-                Edit::DeleteToLineStart, Edit::DeleteToLineEnd,
+                Edit::DeleteToLineStart, Edit::DeleteToLineEnd, Edit::TextStart, Edit::TextEnd,
+                Edit::DeleteWordForward, Edit::Yank, Edit::Undo, Edit::Redo,
             ];
             let mut e = Editor::default();
             for (step, text) in steps {
                 match usize::from(step) {
-                    12 => { e.up(); }
-                    13 => { e.down(); }
-                    step if step > 13 => { e.insert(&text); }
+                    18 => { e.up(); }
+                    19 => { e.down(); }
+                    step if step > 19 => { e.insert(&text); }
                     step => e.edit(EDITS[step]),
                 }
                 prop_assert!(e.text().is_char_boundary(e.cursor()));
             }
+            for _ in 0..80 { e.edit(Edit::Redo); }
+            let end = e.text().to_owned();
+            for _ in 0..80 { e.edit(Edit::Undo); }
+            prop_assert!(e.is_empty());
+            for _ in 0..80 { e.edit(Edit::Redo); }
+            prop_assert_eq!(e.text(), end);
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use super::{Entry, EvidenceAction, Found, IngestAction, PaletteAction, RequestId, Setting, View};
+use super::{
+    Copied, CopyAction, Entry, EvidenceAction, Found, IngestAction, PaletteAction, RecallAction, RequestId, Setting,
+    TouchAction, View,
+};
 use crate::domain::{
     Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, IngestRun, JobId, Message, Mode, Passage,
     ProgressSnapshot, Projection, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
@@ -74,6 +77,12 @@ pub enum Event {
     PathCompleted { request: RequestId, path: String, candidates: Vec<String> },
     /// What a path or URL leads to, or why it can't be indexed.
     SourceChecked { request: RequestId, result: Result<SourceSpec, String> },
+    /// What was being written when the application ended last.
+    Draft(String),
+    /// The question as it came back from the person's own editor, or why it did not.
+    Edited(Result<String, String>),
+    /// A copy went out, or could not.
+    Copied(Copied),
     /// Something to tell in the status line.
     Notice(String),
 }
@@ -162,6 +171,15 @@ pub enum Effect {
         request: RequestId,
         location: String,
     },
+    /// Put text into the clipboards that can be reached. `what` names it.
+    Copy {
+        what: String,
+        text: String,
+    },
+    /// Take the mouse from the terminal, or give it back.
+    CaptureMouse(bool),
+    /// Let the person write on in an editor of their own.
+    EditOutside(String),
     /// Try again to open the store.
     OpenStore,
     /// Try again to get the embedding model.
@@ -208,6 +226,13 @@ pub enum Action {
     Palette(PaletteAction),
     /// Changes what questions are asked with.
     Set(Setting),
+    /// Looks for a question asked before.
+    Recall(RecallAction),
+    /// Goes on writing the question in the person's own editor.
+    EditOutside,
+    Copy(CopyAction),
+    /// Does something with the mouse.
+    Touch(TouchAction),
     /// Indexes anew what has changed in the collection in use, or the selected one; where the embedding model could not be had, tries to get that first.
     Reindex,
     /// One step back: see [`Escape`](super::Escape).
@@ -256,11 +281,18 @@ pub enum Edit {
     WordRight,
     LineStart,
     LineEnd,
+    TextStart,
+    TextEnd,
     DeleteBack,
     DeleteForward,
     DeleteWordBack,
+    DeleteWordForward,
     DeleteToLineStart,
     DeleteToLineEnd,
+    /// Puts in again what was last deleted by words or lines.
+    Yank,
+    Undo,
+    Redo,
 }
 
 /// Where a pane shows its content from. Rows are counted as drawn, so whoever asks for one has measured.

@@ -1,3 +1,7 @@
+use std::collections::HashSet;
+
+use super::Editor;
+
 /// Questions asked before, and a walk through them that keeps the draft it started from.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -47,6 +51,37 @@ impl History {
     pub fn end_walk(&mut self) {
         self.walk = None;
     }
+
+    /// What the walk left and comes back to; `None` while not walking.
+    pub fn draft(&self) -> Option<&str> {
+        self.walk.as_ref().map(|(_, draft)| draft.as_str())
+    }
+
+    /// The questions that a text is in, however it is spelt with capitals: newest first, the same ones once.
+    pub fn containing(&self, text: &str) -> Vec<&str> {
+        let text = text.to_lowercase();
+        let mut seen = HashSet::new();
+        let newest_first = self.questions.iter().rev().map(String::as_str);
+        newest_first.filter(|question| question.to_lowercase().contains(&text) && seen.insert(*question)).collect()
+    }
+}
+
+/// A search in the questions asked before. The input stays as it is until one is taken.
+#[derive(Clone, Debug, Default)]
+pub struct Recall {
+    pub text: Editor,
+    /// Place of the one that is shown among those found, newest first.
+    pub at: usize,
+}
+
+/// What can be done in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecallAction {
+    /// Begins to search; in a search, goes on to an older question.
+    Older,
+    Newer,
+    /// Takes the question that is shown to the input.
+    Take,
 }
 
 #[cfg(test)]
@@ -66,5 +101,17 @@ mod tests {
         assert_eq!(history.newer().as_deref(), Some("b"));
         assert_eq!(history.newer().as_deref(), Some("draft"));
         assert_eq!(history.newer(), None);
+    }
+
+    #[test]
+    fn a_search_gives_each_question_once_the_newest_first() {
+        let mut history = History::default();
+        for question in ["How is Äther stored?", "why", "how", "why"] {
+            history.push(question);
+        }
+        assert_eq!(history.containing(""), ["why", "how", "How is Äther stored?"]);
+        assert_eq!(history.containing("HOW"), ["how", "How is Äther stored?"]);
+        assert_eq!(history.containing("äther s"), ["How is Äther stored?"]);
+        assert!(history.containing("x").is_empty());
     }
 }

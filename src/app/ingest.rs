@@ -83,6 +83,13 @@ pub enum IngestAction {
     Scroll(usize),
 }
 
+impl IngestView {
+    /// A pane has the keys, and no entry is open.
+    pub(super) fn show(&mut self, pane: IngestPane) {
+        (self.pane, self.open, self.scroll) = (pane, false, 0);
+    }
+}
+
 impl super::State {
     /// What the running ingest has left out so far, or else the last one.
     pub fn skips(&self) -> &[Skip] {

@@ -15,6 +15,8 @@ mod ingest;
 mod palette;
 mod place;
 mod state;
+mod touch;
+mod undo;
 mod update;
 
 pub use collections::{Browsing, Collections, Creating, Dropping, Entry, RequestId, Step};
@@ -25,8 +27,9 @@ pub use evidence::{
     BestSentence, CandidateRow, Comparison, Evidence, EvidenceAction, EvidencePane, Found, Map, Rerun, SortBy, Toward,
     searchable,
 };
-pub use history::History;
+pub use history::{History, Recall, RecallAction};
 pub use ingest::{EndedIngest, IngestAction, IngestJob, IngestPane, IngestView};
 pub use palette::{Choice, Palette, PaletteAction, Setting};
 pub use place::{Place, Places};
 pub use state::{Answerer, Armed, Escape, Focus, Model, State, Store, View};
+pub use touch::{Copied, CopyAction, Point, Selection, TextPane, Touch, TouchAction, code_blocks};

@@ -83,6 +83,12 @@ impl State {
         found.into_iter().map(|(_, choice)| choice).collect()
     }
 
+    /// What the selected choice does, where it needs nothing more.
+    pub fn chosen(&self) -> Option<Action> {
+        let at = self.palette.as_ref()?.selected;
+        self.choices().into_iter().nth(at)?.result?.ok()
+    }
+
     /// The words that a command could take, and the one that was written.
     fn words(
         &self,

@@ -7,6 +7,8 @@ pub enum Place {
     Question,
     /// The same while nothing has been written.
     EmptyQuestion,
+    /// The questions asked before are searched.
+    Recall,
     /// The conversation.
     Chat,
     /// The list of passages.
@@ -48,13 +50,13 @@ pub struct Places(u64);
 impl Places {
     pub const ALL: Self = Self(u64::MAX);
     /// A line of text has the keys: characters are typed.
-    pub const TYPING: Self = Self::QUESTION.and(Self::LINES);
+    pub const TYPING: Self = Self::QUESTION.and(Self::LINES).and(Self::of(&[Place::Recall]));
     pub const QUESTION: Self = Self::of(&[Place::Question, Place::EmptyQuestion]);
-    /// A line of text, but not the question.
+    /// A line of text, but neither the question nor the search in earlier ones.
     pub const LINES: Self = Self::of(&[Place::NewPath, Place::NewName, Place::DropName, Place::Palette]);
     /// The panes of the chat view.
     pub const PANES: Self = Self::of(&[Place::Chat, Place::Passages, Place::PassageText]);
-    pub const CHAT: Self = Self::QUESTION.and(Self::PANES);
+    pub const CHAT: Self = Self::QUESTION.and(Self::PANES).and(Self::of(&[Place::Recall]));
     pub const EVIDENCE: Self = Self::of(&[Place::Candidates, Place::Map, Place::EvidencePane]);
     pub const BROWSING: Self = Self::of(&[Place::Rows, Place::RowText]);
     /// Something that is read or chosen from.
@@ -105,6 +107,7 @@ impl Place {
     pub fn title(self) -> &'static str {
         match self {
             Self::Question | Self::EmptyQuestion => "Writing a question",
+            Self::Recall => "Searching earlier questions",
             Self::Chat => "In the conversation",
             Self::Passages => "In the list of passages",
             Self::PassageText => "In a passage",
@@ -144,6 +147,7 @@ impl State {
     pub fn place_below(&self) -> Place {
         match self.view {
             View::Chat => match self.focus {
+                Focus::Input if self.recall.is_some() => Place::Recall,
                 Focus::Input if self.input.is_empty() => Place::EmptyQuestion,
                 Focus::Input => Place::Question,
                 Focus::Chat => Place::Chat,

@@ -1,7 +1,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, History, IngestJob, IngestView, Palette, Step,
+    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, History, IngestJob, IngestView, Palette,
+    Recall, Step, Touch,
 };
 use crate::domain::{Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, Turn};
 
@@ -16,6 +17,9 @@ pub struct State {
     pub focus: Focus,
     pub input: Editor,
     pub history: History,
+    /// The history is being searched.
+    pub recall: Option<Recall>,
+    pub touch: Touch,
     pub settings: SearchSettings,
 
     /// Oldest first. Only the last one can be running.
@@ -45,6 +49,8 @@ pub struct State {
     /// What the same key pressed once more will do.
     pub armed: Option<Armed>,
 
+    /// What Ctrl-C has cleared, until something else is done: quitting keeps it as the draft.
+    pub(super) cleared: String,
     pub(super) last_turn: u64,
     pub(super) last_job: u64,
 }
@@ -134,6 +140,10 @@ pub enum Escape {
     /// In the ingest view while the model is downloaded: asks to press it again.
     ArmStopDownload,
     StopDownload,
+    /// Nothing is selected with the mouse any more.
+    DropSelection,
+    /// From the search in the history to what was being written.
+    LeaveRecall,
     /// In the ingest view while an ingest runs: asks to press it again.
     ArmStopIngest,
     StopIngest,
@@ -217,6 +227,11 @@ impl State {
         }
     }
 
+    /// The keys go to the search in the history.
+    pub fn recalling(&self) -> bool {
+        self.recall.is_some() && self.view == View::Chat && self.focus == Focus::Input
+    }
+
     /// What Escape would do now.
     pub fn escape(&self) -> Escape {
         if self.palette.is_some() {
@@ -224,6 +239,12 @@ impl State {
         }
         if self.help {
             return Escape::CloseHelp;
+        }
+        if self.touch.selection.is_some() {
+            return Escape::DropSelection;
+        }
+        if self.recalling() {
+            return Escape::LeaveRecall;
         }
         match self.view {
             View::Ingest if self.ingest_view.open => Escape::CloseEntry,

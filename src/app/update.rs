@@ -2,13 +2,15 @@ mod collections;
 mod evidence;
 mod export;
 mod ingest;
+mod input;
 mod palette;
+mod touch;
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
     Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Places,
-    Scroll, State, Step, Store, View,
+    RecallAction, Scroll, State, Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
 
@@ -160,6 +162,18 @@ impl State {
             Event::CollectionDropped { name, result } => self.collection_dropped(&name, result),
             Event::PathCompleted { request, path, candidates } => self.path_completed(request, path, candidates),
             Event::SourceChecked { request, result } => self.source_checked(request, result),
+            Event::Draft(draft) => {
+                self.restore_draft(&draft);
+                Vec::new()
+            }
+            Event::Edited(result) => {
+                self.edited(result);
+                Vec::new()
+            }
+            Event::Copied(copied) => {
+                self.notice = Some(copied.tell());
+                Vec::new()
+            }
             Event::Notice(text) => {
                 self.notice = Some(text);
                 Vec::new()
@@ -169,7 +183,19 @@ impl State {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let armed = self.armed.take();
+        let last_code = self.touch.code.take();
+        if action != Action::Interrupt {
+            self.cleared.clear();
+        }
+        if !action.keeps_selection() {
+            self.touch.selection = None;
+        }
         match action {
+            Action::Submit if self.recalling() => return self.recall(RecallAction::Take),
+            Action::Insert(text) if self.recalling() => self.change_recall(|line| _ = line.insert_line(&text)),
+            Action::Edit(edit) if self.recalling() => self.change_recall(|line| line.edit(edit)),
+            Action::Up if self.recalling() => return self.recall(RecallAction::Older),
+            Action::Down if self.recalling() => return self.recall(RecallAction::Newer),
             Action::Submit => return self.submit(),
             Action::Insert(text) if self.writes_line() => self.write_line(|line| {
                 line.insert_line(&text);
@@ -178,13 +204,7 @@ impl State {
                 self.palette = None;
             }
             Action::Edit(edit) if self.writes_line() => self.write_line(|line| line.edit(edit)),
-            Action::Insert(text) => {
-                self.history.end_walk();
-                self.focus = Focus::Input;
-                if !self.input.insert(&text) {
-                    self.notice = Some("the question is too long: its end was cut off".to_owned());
-                }
-            }
+            Action::Insert(text) => self.put_in(&text),
             Action::Edit(edit) => {
                 self.history.end_walk();
                 self.input.edit(edit);
@@ -193,14 +213,14 @@ impl State {
                 if !self.input.up()
                     && let Some(question) = self.history.older(self.input.text())
                 {
-                    self.input.set(question);
+                    self.input.set(&question);
                 }
             }
             Action::Down => {
                 if !self.input.down()
                     && let Some(question) = self.history.newer()
                 {
-                    self.input.set(question);
+                    self.input.set(&question);
                 }
             }
             Action::FocusNext => {
@@ -258,22 +278,30 @@ impl State {
                 self.help = !self.help;
                 self.help_scroll = 0;
             }
+            Action::Recall(action) => return self.recall(action),
+            Action::EditOutside => return vec![Effect::EditOutside(self.input.text().to_owned())],
+            Action::Copy(action) => return self.copy(action, last_code),
+            Action::Touch(action) => return self.touch(action),
             Action::Reindex => return self.reindex(false),
             Action::Escape => {
                 self.armed = armed;
                 return self.step_back();
             }
             Action::Interrupt => {
+                self.armed = Some(Armed::Quit);
                 if armed == Some(Armed::Quit) {
                     return vec![Effect::Quit];
                 }
-                self.armed = Some(Armed::Quit);
+                self.cleared.clear();
                 if self.writes_line() {
                     self.write_line(|line| drop(line.take()));
+                } else if self.recalling() {
+                    self.recall = None;
                 } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
-                    let cleared = self.input.take();
-                    self.history.push(&cleared);
+                    self.history.push(self.input.text());
+                    self.cleared = self.input.text().to_owned();
+                    self.input.set("");
                 } else {
                     return self.stop_answer();
                 }
@@ -493,6 +521,8 @@ impl State {
             Escape::CloseEntry => self.ingest_view.open = false,
             Escape::ArmStopDownload => self.armed = Some(Armed::StopDownload),
             Escape::StopDownload => return self.stop_download(),
+            Escape::DropSelection => self.touch.selection = None,
+            Escape::LeaveRecall => self.recall = None,
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {
                 if let Some(job) = &mut self.ingest {

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use crossterm::event::EventStream;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::{
@@ -32,7 +31,9 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
     }
     log_to_file(&wiring);
     get_milvus_lite(&wiring, output).await?;
-    let state = State::new(wiring.config.search);
+    let mut state = State::new(wiring.config.search);
+    let mouse = wiring.config.ui.mouse;
+    state.touch.mouse = mouse;
     let (chat, chat_note) = match wiring.chat() {
         Ok(chat) => {
             let key = wiring
@@ -55,6 +56,8 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         keymap: wire::keymap(&wiring.config)?,
         history_file: paths.state.join("history.jsonl"),
         now: wire::now,
+        draft_file: paths.state.join("draft"),
+        clipboard: Some(Box::new(runtime::system_clipboard)),
         prepare_model: Arc::new(move |progress, cancel| {
             Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
         }),
@@ -67,9 +70,10 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
             })
         }),
     };
-    let mut guard = TerminalGuard::enter()?;
+    let mut guard = TerminalGuard::enter(mouse)?;
     let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout()))?;
-    runtime::run(setup, state, &mut terminal, EventStream::new(), &mut guard).await?;
+    let input = guard.input();
+    runtime::run(setup, state, &mut terminal, input, &mut guard).await?;
     Ok(Outcome::Done)
 }
 

@@ -38,9 +38,17 @@ pub struct Config {
     /// `None`: sentences of the passages are quoted instead.
     pub llm: Option<Llm>,
     pub prompt: PromptTemplates,
+    pub ui: Ui,
     /// Keys of commands in place of the usual ones, by the command's name, as they are written. That there are such
     /// commands and keys is not checked yet.
     pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// How the application is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ui {
+    /// The mouse works in the application; otherwise it is the terminal's.
+    pub mouse: bool,
 }
 
 /// Which embedding model, and how to run it.
@@ -142,7 +150,7 @@ impl Default for PromptTemplates {
 impl RawConfig {
     /// Turns what was written into what holds; an error names the key.
     fn validate(self) -> Result<Config, (&'static str, String)> {
-        let Self { collection, store, search, embed, ingest, llm, keys } = self;
+        let Self { collection, store, search, embed, ingest, llm, ui, keys } = self;
         let defaults = SearchSettings::default();
         let fusion = match search.fusion.as_deref().unwrap_or("min-max") {
             "min-max" => Fusion::MinMax {
@@ -200,6 +208,7 @@ impl RawConfig {
             chunker,
             llm: Llm::from_raw(llm)?,
             prompt,
+            ui: Ui { mouse: ui.mouse.unwrap_or(true) },
             keys: keys.into_iter().map(|(name, keys)| (name, keys.list())).collect(),
         })
     }

@@ -15,6 +15,7 @@ pub struct RawConfig {
     pub embed: RawEmbed,
     pub ingest: RawIngest,
     pub llm: RawLlm,
+    pub ui: RawUi,
     pub keys: BTreeMap<String, RawKeys>,
 }
 
@@ -24,6 +25,12 @@ pub struct RawConfig {
 pub enum RawKeys {
     One(String),
     Many(Vec<String>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUi {
+    pub mouse: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -126,6 +133,7 @@ pub const KEYS: &[&str] = &[
     "citations",
     "system_prompt",
     "user_prompt",
+    "mouse",
 ];
 
 impl RawConfig {

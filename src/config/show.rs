@@ -48,6 +48,8 @@ impl Config {
         key("citations", Value::Boolean(self.prompt.citations));
         key("system_prompt", text(&self.prompt.system));
         key("user_prompt", text(&self.prompt.user));
+        key("[ui]", none());
+        key("mouse", Value::Boolean(self.ui.mouse));
         if !self.keys.is_empty() {
             key("[keys]", none());
         }

@@ -14,9 +14,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::watched::Watched;
-use super::{Setup, history, runs};
+use super::{Setup, clipboard::Clipboard, drafts, history, runs};
 use crate::{
-    app::{Effect, Event},
+    app::{Copied, Effect, Event},
     chat::ChatModel,
     domain::{Chunk, ChunkId, Chunker, CollectionInfo, JobId, Message, Progress, SearchSettings, TurnId},
     embed::Embedder,
@@ -83,6 +83,8 @@ struct Shared {
     history_file: PathBuf,
     runs_file: PathBuf,
     now: fn() -> String,
+    draft_file: PathBuf,
+    clipboard: Clipboard,
 }
 
 impl Effects {
@@ -103,6 +105,8 @@ impl Effects {
             runs_file: setup.history_file.with_file_name(runs::FILE),
             history_file: setup.history_file,
             now: setup.now,
+            draft_file: setup.draft_file,
+            clipboard: Clipboard::new(setup.clipboard),
         });
         let browsing = CancellationToken::new();
         let mut effects = Self {
@@ -116,9 +120,13 @@ impl Effects {
         let note = setup.chat_note;
         effects.spawn(async move |shared| {
             shared.send(Event::ChatModel { label, note }).await;
-            let file = shared.history_file.clone();
-            if let Ok(questions) = tokio::task::spawn_blocking(move || history::load(&file)).await {
+            let (asked, draft) = (shared.history_file.clone(), shared.draft_file.clone());
+            let kept = tokio::task::spawn_blocking(move || (history::load(&asked), drafts::load(&draft)));
+            if let Ok((questions, draft)) = kept.await {
                 shared.send(Event::History(questions)).await;
+                if !draft.is_empty() {
+                    shared.send(Event::Draft(draft)).await;
+                }
             }
             shared.open().await;
             shared.send_runs(None).await;
@@ -209,8 +217,22 @@ impl Effects {
             Effect::OpenStore => self.spawn(async move |shared| shared.open().await),
             Effect::RetryModel => self.prepare_model(),
             // The loop has the terminal and does these itself.
-            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::Redraw
+            | Effect::Copy { .. }
+            | Effect::CaptureMouse(_)
+            | Effect::EditOutside(_)
+            | Effect::Suspend
+            | Effect::Quit => {}
         }
+    }
+
+    /// Puts a text into the system's clipboard and tells how that went. `terminal`: the terminal has it already.
+    pub fn copy(&self, what: String, text: String, terminal: bool) {
+        self.answer(&self.shared.cancel, async move |shared| {
+            let characters = text.chars().count();
+            let clipboard = shared.clipboard.write(text).await;
+            Event::Copied(Copied { what, characters, clipboard, terminal })
+        });
     }
 
     /// Tells every task to end and waits until they have.
@@ -220,6 +242,7 @@ impl Effects {
         if timeout(STOP_PATIENCE, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not end within {STOP_PATIENCE:?}");
         }
+        self.shared.clipboard.close().await;
     }
 
     fn spawn<F>(&self, task: impl FnOnce(Arc<Shared>) -> F)

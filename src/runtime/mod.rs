@@ -4,26 +4,33 @@
 //! The loop waits for input, for events of its tasks, for a draw that is due, and for the next sample of running work;
 //! with nothing to do it does not wake at all.
 
+mod bursts;
+mod clipboard;
+mod drafts;
 mod effects;
 mod export;
 mod frames;
 mod history;
+mod outside;
 pub mod runs;
 mod terminal;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
 
+pub use clipboard::{OpenClipboard, Writing, system_clipboard};
 use crossterm::event::Event as TerminalEvent;
+use drafts::Drafts;
 use effects::Effects;
 pub use effects::{Opened, Opening, Preparing};
 use frames::FrameLimiter;
 use futures_util::{Stream, StreamExt};
+pub use outside::EditError;
 use ratatui::{
     Terminal,
     backend::Backend,
     layout::{Position, Rect},
 };
-pub use terminal::TerminalGuard;
+pub use terminal::{TerminalGuard, TerminalInput};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
@@ -60,6 +67,10 @@ pub struct Setup {
     pub history_file: PathBuf,
     /// The local time with its offset, as in RFC 3339.
     pub now: fn() -> String,
+    /// Where the question that is being written is kept.
+    pub draft_file: PathBuf,
+    /// The system's clipboard; `None`: only the terminal's is written to.
+    pub clipboard: Option<OpenClipboard>,
     pub theme: ui::Theme,
     pub keymap: ui::Keymap,
 }
@@ -71,6 +82,25 @@ pub trait Host {
     /// # Errors
     /// When the terminal can't be switched.
     fn suspend(&mut self) -> io::Result<()>;
+
+    /// Gives text to the terminal's own clipboard. False where it is more than terminals take.
+    ///
+    /// # Errors
+    /// When the terminal can't be written to.
+    fn copy(&mut self, text: &str) -> io::Result<bool>;
+
+    /// Takes the mouse from the terminal, or gives it back.
+    ///
+    /// # Errors
+    /// When the terminal can't be switched.
+    fn capture_mouse(&mut self, on: bool) -> io::Result<()>;
+
+    /// Gives the terminal to the person's own editor until they are done with the text; returns what they left, or why
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// When the terminal can't be switched.
+    fn edit(&mut self, text: &str) -> impl Future<Output = io::Result<Result<String, EditError>>>;
 
     /// Waits for a signal that asks the program to end.
     fn terminated(&mut self) -> impl Future<Output = ()>;
@@ -101,10 +131,12 @@ where
     };
     // The first frame before anything else is begun.
     screen.draw(&state)?;
+    let mut drafts = Drafts::new(setup.draft_file.clone());
     let mut effects = Effects::start(setup, events);
+    let input = bursts::with_pastes(input);
     // However the loop ends, its inbox is closed by then: no task waits for room in it while all are told to end.
-    let ended = drive(&mut state, &mut screen, inbox, input, host, &mut effects).await;
-    effects.stop().await;
+    let ended = drive(&mut state, &mut screen, inbox, input, host, &mut effects, &mut drafts).await;
+    tokio::join!(drafts.finish(state.draft()), effects.stop());
     ended
 }
 
@@ -140,6 +172,7 @@ async fn drive<B, S, H>(
     input: S,
     host: &mut H,
     effects: &mut Effects,
+    drafts: &mut Drafts,
 ) -> anyhow::Result<()>
 where
     B: Backend,
@@ -155,31 +188,41 @@ where
         if screen.frames.is_due(now) {
             screen.draw(state)?;
         }
-        let mut batch = Vec::new();
+        let mut batch = VecDeque::new();
         tokio::select! {
             biased;
             () = host.terminated() => return Ok(()),
             read = input.next() => match read {
                 None | Some(Err(_)) => return Ok(()),
                 Some(Ok(event)) => {
-                    screen.frames.ask_now(Instant::now());
+                    let resized = matches!(event, TerminalEvent::Resize(..));
                     batch.extend(ui::key(state, &screen.cache, event).map(Event::Action));
+                    // What means nothing, as most that a mouse does, costs no frame.
+                    if resized || !batch.is_empty() {
+                        screen.frames.ask_now(Instant::now());
+                    }
                 }
             },
             Some(event) = inbox.recv() => {
                 screen.frames.ask(Instant::now());
-                batch.push(event);
+                batch.push_back(event);
                 while batch.len() < EVENT_QUEUE && let Ok(event) = inbox.try_recv() {
-                    batch.push(event);
+                    batch.push_back(event);
                 }
             },
             _ = samples.tick(), if effects.has_work() => {
                 screen.frames.ask(Instant::now());
                 batch.extend(effects.sample());
             },
+            () = sleep_until(drafts.due().unwrap_or(now)), if drafts.due().is_some() => {
+                drafts.keep(state.draft(), Instant::now());
+            }
             () = sleep_until(screen.frames.due().unwrap_or(now)), if screen.frames.due().is_some() => {}
         }
-        for event in batch {
+        while let Some(event) = batch.pop_front() {
+            if let Event::Draft(draft) = &event {
+                drafts.found(draft);
+            }
             for effect in state.update(event) {
                 match effect {
                     Effect::Quit => return Ok(()),
@@ -188,9 +231,20 @@ where
                         screen.clear()?;
                     }
                     Effect::Redraw => screen.clear()?,
+                    Effect::Copy { what, text } => {
+                        let terminal = host.copy(&text)?;
+                        effects.copy(what, text, terminal);
+                    }
+                    Effect::CaptureMouse(on) => host.capture_mouse(on)?,
+                    Effect::EditOutside(text) => {
+                        let edited = host.edit(&text).await?;
+                        screen.clear()?;
+                        batch.push_back(Event::Edited(edited.map_err(|error| error.to_string())));
+                    }
                     other => effects.carry_out(other),
                 }
             }
         }
+        drafts.note(state.draft(), Instant::now());
     }
 }

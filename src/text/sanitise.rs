@@ -32,6 +32,17 @@ pub fn sanitise(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text as it may be put into a clipboard: as it is, without the characters that a terminal would obey when it is
+/// pasted there. Tabs, marks and joiners stay; control characters, bidirectional controls and tag characters go.
+pub fn copyable(text: &str) -> String {
+    let obeyed = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => c.is_control(),
+    };
+    text.chars().filter(|c| !obeyed(*c)).collect()
+}
+
 /// [`sanitise`], with every run of white space folded to one space: for titles, names and lists.
 pub fn one_line(text: &str) -> String {
     sanitise(text).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -83,6 +94,11 @@ mod tests {
         }
         let zalgo = format!("e{}x", "\u{301}".repeat(50));
         assert_eq!(sanitise(&zalgo), format!("e{}x", "\u{301}".repeat(MAX_MARKS)));
+    }
+
+    #[test]
+    fn what_is_copied_is_the_text_without_what_a_terminal_would_obey() {
+        assert_eq!(copyable("a\tb\r\nc\x1b]52;c;eA==\x07\u{9b}2J\u{202e}x\u{200c}y"), "a\tb\nc]52;c;eA==2Jx\u{200c}y");
     }
 
     #[test]

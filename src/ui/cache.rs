@@ -1,5 +1,8 @@
+use ratatui::layout::Position;
+
 use super::{
     chat::ChatRows, collections::RowText, evidence::Wrapped, keys::Keymap, passages::PassageRows, theme::Theme,
+    touch::Spot,
 };
 use crate::app::{
     Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane, Move,
@@ -112,6 +115,10 @@ pub(super) struct Measured {
     pub help: Extent,
     /// The list of commands, counted in choices.
     pub palette: Extent,
+    /// What the mouse can be used on, those that lie above others last.
+    pub spots: Vec<Spot>,
+    /// The cells of the candidates on the map, and their places in the table.
+    pub map: Vec<(Position, usize)>,
 }
 
 impl Measured {
@@ -179,19 +186,19 @@ impl Measured {
         }
     }
 
+    /// The part of the conversation that begins with a row.
+    pub fn chat_from(&self, top: usize) -> ChatScroll {
+        if top + self.chat.height >= self.chat.rows {
+            return ChatScroll::End;
+        }
+        let turn = self.turn_starts.partition_point(|start| *start <= top).saturating_sub(1);
+        let start = self.turn_starts.get(turn).copied().unwrap_or(0);
+        ChatScroll::At { turn, row: top - start }
+    }
+
     fn resolve_in_chat(&self, state: &State, by: Move) -> Option<Action> {
         match state.focus {
-            Focus::Input | Focus::Chat => {
-                let top = self.chat.moved(by);
-                let to = if top + self.chat.height >= self.chat.rows {
-                    ChatScroll::End
-                } else {
-                    let turn = self.turn_starts.partition_point(|start| *start <= top).saturating_sub(1);
-                    let start = self.turn_starts.get(turn).copied().unwrap_or(0);
-                    ChatScroll::At { turn, row: top - start }
-                };
-                Some(Action::Scroll(Scroll::Chat(to)))
-            }
+            Focus::Input | Focus::Chat => Some(Action::Scroll(Scroll::Chat(self.chat_from(self.chat.moved(by))))),
             Focus::Passages => {
                 state.shown_turn()?.passages.first()?;
                 Some(Action::SelectPassage(self.passages.selected(state.selected_passage, by)?))

@@ -13,6 +13,7 @@ use super::{
     markdown::Markdown,
     pane, status,
     theme::Theme,
+    touch::Zone,
 };
 use crate::{
     app::{Answerer, ChatScroll, Focus, State, Store},
@@ -59,6 +60,11 @@ impl ChatRows {
         self.turns.iter().map(|turn| turn.body.parsed_bytes()).sum()
     }
 
+    /// Columns of each row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     fn rows(&self) -> usize {
         self.starts.last().copied().unwrap_or(0)
     }
@@ -89,7 +95,7 @@ impl ChatRows {
     }
 
     /// The rows of a range, with the turn and the row in it that each one is.
-    fn visible(&self, extent: Extent) -> impl Iterator<Item = (usize, usize, &Line<'static>)> {
+    pub fn visible(&self, extent: Extent) -> impl Iterator<Item = (usize, usize, &Line<'static>)> {
         let first = self.starts.partition_point(|start| *start <= extent.top).saturating_sub(1);
         let skipped = extent.top - self.starts.get(first).copied().unwrap_or(0);
         let turns = self.turns.iter().enumerate().skip(first);
@@ -225,6 +231,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         let extent = Extent::new(rows.len(), usize::from(inner.height), first_row(state, rows.len()));
         cache.measured.chat = extent;
         cache.measured.turn_starts = vec![0];
+        cache.measured.put(Zone::Chat, area, Rect::default());
         pane::draw(frame, area, &theme, "Chat", focused, extent);
         pane::rows(frame, inner, GUTTER, rows.iter().skip(extent.top));
         return;
@@ -239,6 +246,8 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     cache.measured.chat = extent;
     cache.measured.turn_starts.clone_from(&cache.chat.starts);
     cache.measured.turn_starts.pop();
+    let text = Rect { x: inner.x + GUTTER.min(inner.width), width: inner.width.saturating_sub(GUTTER), ..inner };
+    cache.measured.put(Zone::Chat, area, text);
     pane::draw(frame, area, &theme, "Chat", focused, extent);
     pane::rows(frame, inner, GUTTER, cache.chat.visible(extent).map(|(_, _, line)| line));
     marks(state, &cache.chat, extent, &theme, frame, inner);

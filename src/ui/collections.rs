@@ -12,7 +12,7 @@ use ratatui::{
 };
 
 pub use self::rows::RowText;
-use super::{ViewCache, cache::Extent, ingest::labelled, inline::paragraph, pane, status, theme::Theme};
+use super::{ViewCache, cache::Extent, ingest::labelled, inline::paragraph, pane, status, theme::Theme, touch::Zone};
 use crate::{
     app::{Collections, Entry, State, Step, Store},
     domain::CollectionInfo,
@@ -65,6 +65,10 @@ fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: 
     let visible = usize::from(inner.height.saturating_sub(1));
     let extent = cache.measured.collections.keeping(entries.len(), visible, shown.index());
     cache.measured.collections = extent;
+    if let Step::Choose = shown.step {
+        let listed = (extent.top..entries.len()).map(Some);
+        cache.measured.list(Zone::Collections, top, inner, [None].into_iter().chain(listed).collect());
+    }
     let reading = if shown.reading.is_some() { " · reading …" } else { "" };
     let title = format!("Collections · {} · {}{reading}", store_name(state), entries.len());
     pane::draw(frame, top, &theme, &title, true, extent);

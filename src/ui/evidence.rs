@@ -14,7 +14,7 @@ use ratatui::{
     text::Line,
 };
 
-use super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, theme::Theme};
+use super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, theme::Theme, touch::Zone};
 use crate::{
     app::{EvidencePane, State},
     domain::Turn,
@@ -66,11 +66,11 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         let focused = state.evidence.pane == shown && !state.overlaid();
         match shown {
             EvidencePane::Candidates => table::draw(state, turn, index, focused, cache, frame, area),
-            EvidencePane::Map => map::draw(state, turn, focused, &theme, frame, area),
+            EvidencePane::Map => map::draw(state, turn, focused, cache, frame, area),
             EvidencePane::Figures => {
                 let rows = figures::rows(state, turn, columns(area), &theme);
                 let title = if state.evidence.found(turn).is_some() { "Figures · searched again" } else { "Figures" };
-                draw_rows(state, cache, (title, ""), &rows, 0, focused, frame, area);
+                draw_rows(state, cache, (title, ""), shown, &rows, 0, focused, frame, area);
             }
             EvidencePane::Passage | EvidencePane::Prompt => draw_text(state, turn, shown, focused, cache, frame, area),
         }
@@ -100,7 +100,7 @@ fn draw_text(
         wrapped.key = Some(key);
     }
     let top = wrapped.first_row(usize::from(pane::inner(area).height));
-    draw_rows(state, cache, (&wrapped.title, &wrapped.legend), &wrapped.rows, top, focused, frame, area);
+    draw_rows(state, cache, (&wrapped.title, &wrapped.legend), shown, &wrapped.rows, top, focused, frame, area);
     cache.evidence = wrapped;
 }
 
@@ -110,6 +110,7 @@ fn draw_rows(
     state: &State,
     cache: &mut ViewCache,
     (title, foot): (&str, &str),
+    shown: EvidencePane,
     rows: &[Line<'static>],
     top: usize,
     focused: bool,
@@ -122,6 +123,7 @@ fn draw_rows(
     if focused {
         cache.measured.evidence = extent;
     }
+    cache.measured.put(Zone::Evidence(shown), area, inner);
     pane::draw(frame, area, &cache.theme, title, focused, extent);
     legend(frame, area, &cache.theme, foot);
     pane::rows(frame, inner, 1, rows.iter().skip(extent.top));

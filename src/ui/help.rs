@@ -7,7 +7,7 @@ use ratatui::{
     widgets::Clear,
 };
 
-use super::{ViewCache, cache::Extent, keys::Keymap, pane, theme::Theme};
+use super::{ViewCache, cache::Extent, keys::Keymap, pane, theme::Theme, touch::Zone};
 use crate::{
     app::{Action, COMMANDS, Command, Does, Places, State},
     text::{width, wrap},
@@ -28,6 +28,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let inner = pane::inner(area);
     let extent = Extent::new(rows.len(), usize::from(inner.height), state.help_scroll);
     cache.measured.help = extent;
+    cache.measured.put(Zone::Help, area, inner);
     frame.render_widget(Clear, area);
     pane::draw(frame, area, &theme, "Keys", state.palette.is_none(), extent);
     pane::rows(frame, Rect { width: inner.width.saturating_sub(1), ..inner }, 1, rows.iter().skip(extent.top));

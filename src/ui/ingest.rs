@@ -10,7 +10,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ViewCache, cache::Extent, inline::Inline, pane, status, theme::Theme};
+use super::{ViewCache, cache::Extent, inline::Inline, pane, status, theme::Theme, touch::Zone};
 use crate::{
     app::{IngestJob, IngestPane, Model, State, Store},
     domain::{Counter, IngestReport, Pace, ProgressSnapshot, Stage},
@@ -46,6 +46,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         if focused {
             cache.measured.ingest_text = extent;
         }
+        cache.measured.put(Zone::Ingest(IngestPane::Overview), area, inner);
         let title = if roomy { lists::title } else { lists::title_of_one };
         pane::draw(frame, area, &theme, &title(state, IngestPane::Overview), focused, extent);
         pane::rows(frame, inner, 1, rows.iter().skip(extent.top));

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use ratatui::{
-    style::Style,
+    style::{Modifier, Style},
     text::{Line, Span},
 };
 use unicode_segmentation::UnicodeSegmentation;
@@ -66,13 +66,20 @@ impl Inline {
         self.text.split('\n').map(width).max().unwrap_or(0)
     }
 
-    /// Breaks it into rows of at most `columns`, at its line feeds and at words.
+    /// Breaks it into rows of at most `columns`, at its line feeds and at words. A row that goes on with the line of the
+    /// one above begins with a
+    /// [`joint`].
     pub fn rows(&self, columns: usize) -> Vec<Vec<Span<'static>>> {
         let mut rows = Vec::new();
         let mut at = 0;
         for line in self.text.split('\n') {
+            let mut end = None;
             for row in wrap(line, columns, columns) {
-                rows.push(self.spans(at + row.start..at + row.end));
+                let mut spans = self.spans(at + row.start..at + row.end);
+                if let Some(end) = end.replace(row.end) {
+                    spans.insert(0, joint(if row.start > end { Joint::Space } else { Joint::Nothing }));
+                }
+                rows.push(spans);
             }
             at += line.len() + 1;
         }
@@ -145,6 +152,46 @@ fn next_citation(text: &str) -> Option<(&str, Vec<u32>, &str)> {
         }
     }
     None
+}
+
+/// How a row's text goes on from that of the row above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// It is a line of its own.
+    Line,
+    /// Broken at white space, which is not shown.
+    Space,
+    /// Broken where there was nothing between.
+    Nothing,
+}
+
+/// Tells how a row goes on from the one above. It takes no room and stands before the row's text: what is before it is
+/// a margin, which no text of the document is. A row without one is a line of its own without a margin.
+pub fn joint(joint: Joint) -> Span<'static> {
+    // The style of nothing is never seen.
+    Span::styled("", JOINT.add_modifier(modifier(joint)))
+}
+
+const JOINT: Style = Style::new().add_modifier(Modifier::HIDDEN);
+
+fn modifier(joint: Joint) -> Modifier {
+    match joint {
+        Joint::Line => Modifier::BOLD,
+        Joint::Space => Modifier::DIM,
+        Joint::Nothing => Modifier::ITALIC,
+    }
+}
+
+pub fn is_joint(span: &Span<'_>) -> bool {
+    span.content.is_empty() && span.style.add_modifier.contains(Modifier::HIDDEN)
+}
+
+/// How a row goes on from the one above, and the columns of its margin.
+pub fn joined(line: &Line<'_>) -> (Joint, usize) {
+    let Some(at) = line.spans.iter().position(is_joint) else { return (Joint::Line, 0) };
+    let modifiers = line.spans[at].style.add_modifier;
+    let told = [Joint::Space, Joint::Nothing].into_iter().find(|joint| modifiers.contains(modifier(*joint)));
+    (told.unwrap_or(Joint::Line), row_width(&line.spans[..at]))
 }
 
 /// Cuts one line into pieces of at most `columns`, to the letter and without looking for words. At least one piece.

@@ -6,9 +6,10 @@ mod keymap;
 pub use keymap::{Chord, KeyError, Keymap};
 use ratatui::crossterm::event::{Event, KeyCode::Char, KeyEventKind, KeyModifiers};
 
-use super::ViewCache;
+use super::{ViewCache, touch};
 use crate::app::{
     Action, COMMANDS, CollectionAction as Collection, Does, Escape, IngestAction, PaletteAction, Places, State, Step,
+    TouchAction,
 };
 
 /// What a terminal event means now. `None` for what means nothing; a resize needs a frame but no action.
@@ -22,12 +23,15 @@ pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
             let seen = Places::TYPING.and(Places::PANES).contains(state.place());
             return seen.then_some(Action::Insert(text));
         }
-        Event::Key(_) | Event::Mouse(_) | Event::Resize(..) | Event::FocusGained | Event::FocusLost => return None,
+        Event::Mouse(event) => return touch::mouse(state, cache, event),
+        // Rows are others now, and with them what was selected.
+        Event::Resize(..) => return state.touch.selection.map(|_| Action::Touch(TouchAction::Unselect)),
+        Event::Key(_) | Event::FocusGained | Event::FocusLost => return None,
     };
     let place = state.place();
     if let Some(command) = cache.keymap.command(place, Chord::of(key)) {
         return match &command.does {
-            Does::Act(action) => Some(action.clone()),
+            Does::Act(action) => Some(touch::with_screen(state, cache, action.clone())),
             Does::Move(by) => cache.measured.resolve(state, *by),
             Does::Take { .. } => Some(Action::Palette(PaletteAction::Ask(command.name))),
         };
@@ -92,6 +96,8 @@ fn confirm_word(step: &Step) -> &'static str {
 fn escape_word(escape: Escape) -> &'static str {
     match escape {
         Escape::ClosePalette | Escape::CloseHelp | Escape::CloseEntry => "close",
+        Escape::DropSelection => "unselect",
+        Escape::LeaveRecall => "back to the draft",
         Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",

@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    inline::{Inline, cut, row_width},
+    inline::{Inline, Joint, cut, is_joint, joint, row_width},
     table::Table,
     theme::Theme,
 };
@@ -332,9 +332,10 @@ impl Blocks {
                 let columns = self.columns();
                 let indent = columns.saturating_sub(2).min(2);
                 for line in sanitise(&code).trim_end_matches('\n').split('\n') {
-                    for piece in cut(line, columns - indent) {
-                        let code = Span::styled(piece.to_owned(), self.theme.code);
-                        self.row(vec![Span::raw(" ".repeat(indent)), code]);
+                    for (y, piece) in cut(line, columns - indent).into_iter().enumerate() {
+                        let indent = Span::raw(" ".repeat(indent));
+                        let joint = joint(if y == 0 { Joint::Line } else { Joint::Nothing });
+                        self.row(vec![indent, joint, Span::styled(piece.to_owned(), self.theme.code)]);
                     }
                 }
             }
@@ -415,7 +416,9 @@ impl Blocks {
     fn gap(&mut self) {
         if std::mem::take(&mut self.between) {
             let margins = self.margins.iter().map(|margin| margin.rest.clone()).collect();
-            self.rows.push(Line::from(clip(margins, self.width)));
+            let mut spans = clip(margins, self.width);
+            spans.push(joint(Joint::Line));
+            self.rows.push(Line::from(spans));
         }
     }
 
@@ -431,8 +434,12 @@ impl Blocks {
 
     fn row(&mut self, content: Vec<Span<'static>>) {
         let room = self.margin_width();
+        // An item's mark is text; a bar or room beside it is none.
+        let marks = |margin: &Margin| margin.first.as_ref().is_some_and(|first| first.content != margin.rest.content);
+        let begins = !self.margins.iter().any(marks) && !content.iter().any(is_joint);
         let margins = self.margins.iter_mut().map(|margin| margin.first.take().unwrap_or_else(|| margin.rest.clone()));
         let mut spans = clip(margins.collect(), room);
+        spans.extend(begins.then(|| joint(Joint::Line)));
         spans.extend(content);
         self.rows.push(Line::from(spans));
         self.between = true;

@@ -21,9 +21,11 @@ mod markdown;
 mod palette;
 mod pane;
 mod passages;
+mod selection;
 mod status;
 mod table;
 mod theme;
+mod touch;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ use crate::app::{State, View};
 pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     let theme = cache.theme;
+    cache.measured.spots.clear();
     if area.width < layout::MIN_COLUMNS || area.height < layout::MIN_ROWS {
         draw_too_small(frame, area);
         return;
@@ -72,7 +75,8 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     }
     status::draw_notice(state, &theme, frame, screen.notice);
     if state.view == View::Chat {
-        input::draw(state, &theme, frame, screen.input);
+        input::draw(state, cache, frame, screen.input);
+        selection::draw(state, cache, frame.buffer_mut());
     }
     status::draw_footer(state, &cache.keymap, &theme, frame, screen.footer);
     if state.help {

@@ -7,7 +7,7 @@ use ratatui::{
     widgets::Clear,
 };
 
-use super::{ViewCache, input, keys::Keymap, pane, theme::Theme};
+use super::{ViewCache, input, keys::Keymap, pane, theme::Theme, touch::Zone};
 use crate::{
     app::{Choice, Does, State},
     text::{fit, one_line, width},
@@ -31,6 +31,8 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let extent = cache.measured.palette.keeping(choices.len(), usize::from(list.height), palette.selected);
     cache.measured.palette = extent;
+    let entries = (extent.top..choices.len()).map(Some).take(extent.height);
+    cache.measured.list(Zone::Palette, area, inner, [None].into_iter().chain(entries).collect());
     frame.render_widget(Clear, area);
     pane::draw(frame, area, &theme, "Commands", true, extent);
     let line = Rect { height: inner.height.min(1), ..inner };

@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ViewCache, cache::Extent, inline::paragraph, pane, status, theme::Theme};
+use super::{ViewCache, cache::Extent, inline::paragraph, pane, status, theme::Theme, touch::Zone};
 use crate::{
     app::{Focus, State},
     domain::{Chunk, ChunkId, Metric, Mode, Passage, Scores, Turn, TurnState},
@@ -29,10 +29,17 @@ pub struct PassageRows {
     start: usize,
 }
 
+impl PassageRows {
+    pub fn rows(&self) -> &[Line<'static>] {
+        &self.rows
+    }
+}
+
 pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
     let focused = state.focus == Focus::Passages;
     let inner = pane::inner(area);
+    cache.measured.put(Zone::Passages, area, inner);
     let Some((turn, index)) = state.shown_turn().zip(state.shown_index()) else {
         pane::draw(frame, area, &theme, "Passages", focused, Extent::default());
         let rows =
@@ -59,6 +66,8 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
     let height = usize::from(inner.height / 2).max(1);
     let extent = cache.measured.passages.keeping(turn.passages.len(), height, state.selected_passage);
     cache.measured.passages = extent;
+    let entries = (extent.top..turn.passages.len()).flat_map(|at| [Some(at); 2]).collect();
+    cache.measured.list(Zone::Passages, area, inner, entries);
     pane::draw(frame, area, &theme, &title, focused, extent);
     let best = turn.passages.iter().filter_map(|passage| passage.scores.dense.or(passage.scores.keyword));
     let best = best.reduce(|a, b| if nearer(&turn.passages[0].scores, a, b) { a } else { b }).unwrap_or(1.0);
@@ -167,6 +176,7 @@ pub fn draw_text(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
     let extent = Extent::new(rows.rows.len(), usize::from(inner.height), top);
     cache.measured.passage = extent;
     cache.measured.passage_start = rows.start;
+    cache.measured.put(Zone::PassageText, area, inner);
     let title = format!("Passage {} · {}", passage.rank, passage.chunk.place());
     pane::draw(frame, area, &theme, &title, focused, extent);
     pane::rows(frame, inner, 0, rows.rows.iter().skip(extent.top));

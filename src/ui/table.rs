@@ -1,7 +1,7 @@
 use pulldown_cmark::Alignment;
 use ratatui::{style::Style, text::Span};
 
-use super::inline::{Inline, row_width};
+use super::inline::{Inline, is_joint, row_width};
 
 /// A column narrower than this can't be read; the table is then written as a list.
 const MIN_COLUMNS: usize = 9;
@@ -76,7 +76,8 @@ impl Table {
                     Some(Alignment::Left | Alignment::None) | None => 0,
                 };
                 spans.push(Span::raw(" ".repeat(left)));
-                spans.extend(cell);
+                // A row of the table is no line that goes on in the next.
+                spans.extend(cell.into_iter().filter(|span| !is_joint(span)));
                 spans.push(Span::raw(" ".repeat(spare - left)));
             }
             out.push(spans);

@@ -322,7 +322,7 @@ impl State {
             creating.candidates = None;
             match result {
                 Ok(source) => {
-                    creating.name.set(name_for(&source.location, &taken));
+                    creating.name.set(&name_for(&source.location, &taken));
                     creating.source = Some(source);
                 }
                 Err(message) => creating.error = Some(message),
@@ -400,7 +400,7 @@ fn plain(name: &mut Editor) {
         return;
     }
     let clean: String = name.text().chars().map(|c| if ok(c) { c } else { '_' }).take(MAX_NAME).collect();
-    name.set(clean);
+    name.set(&clean);
 }
 
 /// A name for a collection made from a place, after the last part of its path, that is not taken yet.

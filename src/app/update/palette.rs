@@ -49,7 +49,7 @@ impl State {
 
     fn write_command(&mut self, words: Option<String>) {
         if let (Some(palette), Some(words)) = (&mut self.palette, words) {
-            palette.line.set(words);
+            palette.line.set(&words);
             palette.selected = 0;
         }
     }

@@ -7,7 +7,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, status, theme::Theme};
+use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, status, theme::Theme, touch::Zone};
 use crate::{
     app::Browsing,
     domain::Chunk,
@@ -69,6 +69,9 @@ fn draw_table(browsing: &Browsing, focused: bool, cache: &mut ViewCache, frame: 
     let height = usize::from(inner.height).saturating_sub(lines.len() + 1);
     let extent = cache.measured.rows.keeping(total, height, at);
     cache.measured.rows = extent;
+    let listed = (extent.top..total).map(Some).take(height);
+    let entries = std::iter::repeat_n(None, lines.len() + 1).chain(listed).collect();
+    cache.measured.list(Zone::Rows, area, inner, entries);
     pane::draw(frame, area, &theme, &title, focused, extent);
 
     let shown = extent.top as u64..(extent.top + extent.height).min(total) as u64;
@@ -133,6 +136,7 @@ fn draw_text(browsing: &Browsing, focused: bool, cache: &mut ViewCache, frame: &
     }
     let extent = Extent::new(cache.row.rows.len(), usize::from(inner.height), browsing.scroll);
     cache.measured.row = extent;
+    cache.measured.put(Zone::RowText, area, inner);
     let tokens = if chunk.tokens > 0 { format!(" · {} tokens", chunk.tokens) } else { String::new() };
     let title = format!("{} · {}{tokens}", chunk.place(), chunk.id);
     pane::draw(frame, area, &theme, &title, focused, extent);

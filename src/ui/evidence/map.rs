@@ -3,7 +3,7 @@
 
 use ratatui::{
     Frame,
-    layout::Rect,
+    layout::{Position, Rect},
     style::Style,
     symbols::Marker,
     text::Line,
@@ -11,11 +11,11 @@ use ratatui::{
 };
 
 use super::{
-    super::{cache::Extent, inline::paragraph, pane, theme::Theme},
+    super::{ViewCache, cache::Extent, inline::paragraph, pane, theme::Theme, touch::Zone},
     columns, legend, named,
 };
 use crate::{
-    app::{CandidateRow, Comparison, State},
+    app::{CandidateRow, Comparison, EvidencePane, State},
     domain::{Projection, Turn, TurnState},
     text::width,
 };
@@ -25,8 +25,11 @@ const QUESTION: &str = "◇";
 /// Room at each edge, as a part of the map's extent.
 const MARGIN: f64 = 0.06;
 
-pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(state: &State, turn: &Turn, focused: bool, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let theme = &cache.theme.clone();
     let inner = pane::inner(area);
+    cache.measured.map.clear();
+    cache.measured.put(Zone::Evidence(EvidencePane::Map), area, inner);
     let made = state.evidence.map_of(turn).map(|map| &map.made);
     let projection = match made {
         Some(Some(Ok(projection))) => projection,
@@ -54,6 +57,12 @@ pub fn draw(state: &State, turn: &Turn, focused: bool, theme: &Theme, frame: &mu
     let is_top = |row: &CandidateRow<'_>| !row.gone && row.candidate.rank as usize <= k;
     let plane = Plane::new(projection, inner);
     let question = plane.cell(projection.question);
+    let cells = placed.iter().filter_map(|(placed, point)| {
+        let at = rows.iter().position(|row| row.key() == placed.key())?;
+        let (x, y) = plane.cell(*point);
+        Some((Position { x: inner.x + x, y: inner.y + y }, at))
+    });
+    cache.measured.map = cells.collect();
     let dots = placed.iter().filter(|(row, _)| !is_top(row));
     let dots: Vec<(f64, f64)> = dots.map(|(_, point)| (f64::from(point[0]), f64::from(point[1]))).collect();
     let colour = theme.bar.fg.unwrap_or_default();

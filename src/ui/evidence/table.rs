@@ -10,7 +10,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme},
+    super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme, touch::Zone},
     beside, legend, named,
 };
 use crate::{
@@ -89,6 +89,11 @@ pub fn draw(
         Entry::Row(at) if collections => beside.row(&rows[*at], *at == selected, settings.k, turn.settings.k, &theme),
         Entry::Row(at) => layout.row(&rows[*at], *at == selected, settings.k, &theme),
     }));
+    let listed = entries.iter().skip(extent.top).map(|entry| match entry {
+        Entry::Rule(_) => None,
+        Entry::Row(at) => Some(*at),
+    });
+    cache.measured.list(Zone::Candidates, area, inner, [None].into_iter().chain(listed).collect());
     pane::rows(frame, inner, 0, lines.iter());
 }
 
@@ -272,6 +277,7 @@ fn draw_choice(state: &State, chosen: &str, cache: &mut ViewCache, frame: &mut F
     let extent = cache.measured.candidates.keeping(known.len(), usize::from(inner.height), selected);
     cache.measured.candidates = extent;
     pane::draw(frame, area, &theme, "Search again in which collection?", !state.overlaid(), extent);
+    cache.measured.list(Zone::Candidates, area, inner, (extent.top..known.len()).map(Some).collect());
     legend(frame, area, &theme, "Enter searches · Esc cancels");
     let columns = usize::from(inner.width);
     let mut lines: Vec<Line<'static>> = Vec::new();

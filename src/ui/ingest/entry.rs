@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, pane, status, theme::Theme},
+    super::{ViewCache, cache::Extent, pane, status, theme::Theme, touch::Zone},
     labelled, lists,
 };
 use crate::{
@@ -37,6 +37,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let inner = pane::inner(area);
     let extent = Extent::new(rows.len(), usize::from(inner.height), state.ingest_view.scroll);
     cache.measured.ingest_text = extent;
+    cache.measured.put(Zone::IngestEntry, area, inner);
     frame.render_widget(Clear, area);
     pane::draw(frame, area, &theme, title, true, extent);
     pane::rows(frame, inner, 1, rows.iter().skip(extent.top));

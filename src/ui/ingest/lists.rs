@@ -7,7 +7,9 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::super::{ViewCache, cache::Extent, inline::paragraph, layout::WIDE, pane, status, theme::Theme};
+use super::super::{
+    ViewCache, cache::Extent, inline::paragraph, layout::WIDE, pane, status, theme::Theme, touch::Zone,
+};
 use crate::{
     app::{IngestPane, State},
     domain::{IngestRun, RunOutcome, Skip},
@@ -67,6 +69,7 @@ pub fn draw_list(
     if focused {
         cache.measured.ingest_list = extent;
     }
+    cache.measured.list(Zone::Ingest(list), area, inner, (extent.top..count).map(Some).collect());
     pane::draw(frame, area, &theme, title, focused, extent);
     if count == 0 {
         let nothing = match list {

@@ -6,6 +6,7 @@ mod ingest;
 mod keys;
 mod markdown;
 mod screens;
+mod touch;
 mod work;
 
 use std::time::Duration;

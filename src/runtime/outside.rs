@@ -1,0 +1,107 @@
+//! The person's own editor, for long questions.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use tokio::process::Command;
+
+use crate::text::one_line;
+
+/// Why a text did not come back from the editor.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("no editor is set; hint: set EDITOR or VISUAL, for example EDITOR=vi")]
+    NotSet,
+    #[error("{variable} can't be read as a command ({value}): a quote is not closed")]
+    NotUnderstood { variable: &'static str, value: String },
+    #[error("the editor {program} could not be started: {reason}; hint: set EDITOR or VISUAL to one that is there")]
+    NotStarted { program: String, reason: io::Error },
+    #[error("the editor {program} ended with {status}; the question is as it was")]
+    Failed { program: String, status: std::process::ExitStatus },
+    #[error("the question could not be handed to the editor: {0}")]
+    File(#[from] io::Error),
+}
+
+/// An editor as it is called: the program and its own arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EditorCommand {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl EditorCommand {
+    /// The one that `VISUAL` names, or else `EDITOR`.
+    ///
+    /// # Errors
+    /// When neither is set, or it is no command.
+    pub fn from_env() -> Result<Self, EditError> {
+        let value = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let variables = ["VISUAL", "EDITOR"].into_iter();
+        let (variable, value) =
+            variables.filter_map(|name| Some((name, value(name)?))).next().ok_or(EditError::NotSet)?;
+        Self::parse(variable, &value)
+    }
+
+    /// Splits a command into words as a shell would, without giving it to one.
+    fn parse(variable: &'static str, value: &str) -> Result<Self, EditError> {
+        let not_understood = || EditError::NotUnderstood { variable, value: one_line(value) };
+        let words = if Path::new(value).is_file() {
+            vec![value.to_owned()]
+        } else {
+            shell_words::split(value).map_err(|_| not_understood())?
+        };
+        let mut words = words.into_iter();
+        let program = words.next().filter(|program| !program.is_empty()).ok_or_else(not_understood)?;
+        Ok(Self { program, arguments: words.collect() })
+    }
+
+    /// Lets the person write on at a text; returns what they left. It goes through a file that only they can read,
+    /// which is gone afterwards however this ends. Dropped before its end, it ends the editor too.
+    ///
+    /// # Errors
+    /// When the editor can't be started or says that it failed, or the file can't be read.
+    pub async fn edit(&self, text: &str) -> Result<String, EditError> {
+        let mut file = tempfile::Builder::new().prefix("askdocs-question-").suffix(".md").tempfile()?;
+        file.write_all(text.as_bytes())?;
+        file.flush()?;
+        let path = file.into_temp_path();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(&path).kill_on_drop(true);
+        let program = one_line(&self.program);
+        let status =
+            command.status().await.map_err(|reason| EditError::NotStarted { program: program.clone(), reason })?;
+        if !status.success() {
+            let name = Path::new(&self.program).file_name().unwrap_or_default();
+            return Err(EditError::Failed { program: one_line(&name.to_string_lossy()), status });
+        }
+        Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_as_a_shell_would_and_given_to_none() {
+        let parsed = |value: &str| EditorCommand::parse("EDITOR", value).map_err(|error| error.to_string());
+        let command = parsed("'/opt/my editor/e' --wait \"a b\" $(reboot) ; x").unwrap();
+        assert_eq!(command.program, "/opt/my editor/e");
+        assert_eq!(command.arguments, ["--wait", "a b", "$(reboot)", ";", "x"]);
+        assert_eq!(
+            parsed("vi 'x\u{1b}").unwrap_err(),
+            "EDITOR can't be read as a command (vi 'x): a quote is not closed"
+        );
+        assert!(parsed("''").is_err());
+    }
+
+    #[tokio::test]
+    async fn what_fails_says_so_in_a_sentence() {
+        let missing = EditorCommand::parse("EDITOR", "/nowhere/no-such-editor").unwrap();
+        let error = missing.edit("x").await.unwrap_err().to_string();
+        assert!(error.starts_with("the editor /nowhere/no-such-editor could not be started: "), "{error}");
+    }
+}
