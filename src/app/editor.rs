@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use super::Edit;
@@ -28,10 +30,14 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// Replaces everything and puts the cursor at the end.
+    /// Replaces everything and puts the cursor at the end; no character stays that a terminal would obey, since the text
+    /// may come from a file.
     pub fn set(&mut self, text: String) {
-        self.cursor = text.len();
-        self.text = text;
+        self.text = match sanitise(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(clean) => clean,
+        };
+        self.cursor = self.text.len();
     }
 
     /// Empties it and gives back what was there.

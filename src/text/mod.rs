@@ -6,5 +6,5 @@ mod sanitise;
 mod wrap;
 
 pub use lines::LineIndex;
-pub use sanitise::{one_line, sanitise};
+pub use sanitise::{Sanitiser, one_line, sanitise};
 pub use wrap::{fit, width, wrap};

@@ -9,6 +9,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     fs,
     future::pending,
     io::{self, Write},
@@ -49,15 +50,20 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::keys;
+use unicode_width::UnicodeWidthStr;
+
+use super::{hostile, keys};
 
 /// Longer than anything takes by the paused clock; whoever waits for longer waits in vain.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Documents by name.
+type Documents = Vec<(String, Vec<u8>)>;
+
 /// What the application is to be given.
 pub struct Building {
     size: (u16, u16),
-    collections: Vec<(String, Vec<(String, Vec<u8>)>)>,
+    collections: Vec<(String, Documents)>,
     handbook: bool,
     colour: bool,
     label: String,
@@ -83,7 +89,7 @@ impl Building {
     }
 
     /// The same with documents that need not be text.
-    pub fn raw_collection(mut self, name: &str, documents: Vec<(String, Vec<u8>)>) -> Self {
+    pub fn raw_collection(mut self, name: &str, documents: Documents) -> Self {
         self.collections.push((name.to_owned(), documents));
         self
     }
@@ -172,6 +178,7 @@ impl Building {
         let screen = Rc::new(Screen {
             emulator: RefCell::new(vt100::Parser::new_with_callbacks(cells(rows), cells(columns), 0, Heard::default())),
             written: RefCell::default(),
+            meant: RefCell::default(),
             size: Cell::new(Size::new(columns, rows)),
             frames: Cell::new(0),
             typed: Cell::new(0),
@@ -357,6 +364,16 @@ impl App {
         self.screen.written.borrow().clone()
     }
 
+    /// The terminal shows, cell by cell, what was drawn, and nothing of it could have done more than be seen.
+    pub fn assert_clean(&self, what: &str) {
+        let meant = self.screen.meant.borrow();
+        let emulator = self.screen.emulator.borrow();
+        let symbol = |x, y| meant.get(&(x, y)).cloned().unwrap_or_else(|| " ".to_owned());
+        hostile::assert_shows(emulator.screen(), symbol, what);
+        let heard = emulator.callbacks();
+        assert!(heard.unknown.is_empty() && heard.bells == 0 && heard.clipboard.is_empty(), "{what}: {heard:?}");
+    }
+
     /// Frames drawn so far.
     pub fn frames(&self) -> u64 {
         self.screen.frames.get()
@@ -456,6 +473,8 @@ impl vt100::Callbacks for Heard {
 struct Screen {
     emulator: RefCell<vt100::Parser<Heard>>,
     written: RefCell<Vec<u8>>,
+    /// What was meant to stand in each cell, where anything was drawn since the last clearing.
+    meant: RefCell<HashMap<(u16, u16), String>>,
     size: Cell<Size>,
     frames: Cell<u64>,
     /// Events that the application has taken, and how many of them its last frame knew of.
@@ -498,7 +517,14 @@ impl Backend for Tty {
     type Error = io::Error;
 
     fn draw<'a, I: Iterator<Item = (u16, u16, &'a Drawn)>>(&mut self, content: I) -> io::Result<()> {
-        self.out.draw(content)
+        let mut meant = self.screen.meant.borrow_mut();
+        self.out.draw(content.inspect(|(x, y, cell)| {
+            // What a wide character covers is not drawn by itself.
+            for behind in 1..cell.symbol().width() as u16 {
+                meant.remove(&(x + behind, *y));
+            }
+            meant.insert((*x, *y), cell.symbol().to_owned());
+        }))
     }
     fn hide_cursor(&mut self) -> io::Result<()> {
         self.out.hide_cursor()
@@ -513,9 +539,11 @@ impl Backend for Tty {
         self.out.set_cursor_position(position)
     }
     fn clear(&mut self) -> io::Result<()> {
+        self.screen.meant.borrow_mut().clear();
         self.out.clear()
     }
     fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        self.screen.meant.borrow_mut().clear();
         self.out.clear_region(region)
     }
     fn size(&self) -> io::Result<Size> {
@@ -651,7 +679,7 @@ impl Embedder for Words {
             let mut counts = vec![0.0_f32; DIMENSIONS];
             for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
                 let hash =
-                    word.to_lowercase().bytes().fold(5381_u32, |hash, byte| hash * 33 % 1_000_003 ^ u32::from(byte));
+                    word.to_lowercase().bytes().fold(5381_u32, |hash, byte| (hash * 33 % 1_000_003) ^ u32::from(byte));
                 counts[hash as usize % DIMENSIONS] += 1.0;
             }
             counts[0] += 0.01;

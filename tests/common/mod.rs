@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod home;
+pub mod hostile;
 pub mod keys;
 pub mod lite;
 pub mod model;
