@@ -24,12 +24,12 @@ fn drinks(columns: u16, rows: u16) -> Building {
 #[tokio::test(start_paused = true)]
 async fn an_answer_streams_and_a_stopped_one_is_kept_without_what_comes_late() {
     let mut app = drinks(100, 30).start().await;
-    app.wait_for("ready").await;
+    app.wait_for("● ready").await;
     app.ask("What does tea want?").await.wait_for("tea.md").await;
     assert!(!app.screen().contains("Leaves"), "the passages are there before the first word");
     app.says("Leaves and ").await.wait_for("Leaves and").await;
     app.says("water [1].").await.finishes().await.wait_for("Leaves and water [1].").await;
-    app.wait_for("ready").await;
+    app.wait_for("● ready").await;
 
     app.ask("And how long?").await.says("Four").await.wait_for("Four").await;
     app.press(keys::STEP_BACK).await.wait_for("stopped").await;
@@ -49,11 +49,11 @@ async fn a_model_that_fails_is_asked_again() {
     let mut app = drinks(100, 30).start().await;
     app.model.refuses(refused());
     app.ask("What does tea want?").await.wait_for("nothing listens at http://127.0.0.1:9").await.wait_for("hint").await;
-    app.wait_for("ready").await;
+    app.wait_for("● ready").await;
     // The question comes back by one key.
     app.press("Up").await.press(keys::ASK).await.says("Leaves").await.wait_for("Leaves").await;
     // What came before the line broke is kept.
-    app.gives(Err(refused())).await.wait_for("ready").await;
+    app.gives(Err(refused())).await.wait_for("● ready").await;
     assert!(app.screen().contains("Leaves"), "{}", app.screen());
     app.press("Up").await.press(keys::ASK).await.says("Water.").await.finishes().await.wait_for("Water.").await;
     app.quit().await;
@@ -99,7 +99,7 @@ async fn what_is_away_at_first_is_tried_again_from_the_screen() {
 async fn the_handbook_indexes_itself_and_answers() {
     let mut app = App::at(100, 30).handbook().quotes().start().await;
     app.ask("How do I stop an answer?").await.wait_for("handbook/").await.wait_for("[1]").await;
-    app.wait_for("ready").await;
+    app.wait_for("● ready").await;
     app.quit().await;
 }
 

@@ -8,8 +8,11 @@ use askdocs::{
 };
 use common::{
     app::App,
+    home::Home,
     hostile::{self, HARMLESS, Traffic},
     keys,
+    model_server::{Exchange, ModelServer},
+    pty::Pty,
 };
 use http::StatusCode;
 
@@ -125,4 +128,177 @@ fn no_text_does_more_to_the_screen_than_stand_there() {
     };
     let failed: Vec<_> = hostile::texts().into_iter().filter(fails).map(|(what, _)| what).collect();
     assert!(failed.is_empty(), "each failed for the reason above: {failed:?}");
+}
+
+/// Sequences that plain output may hold where it is a terminal's: colours, and what a progress bar is drawn with.
+const PLAIN: &[&str] = &["control 0x0a", "control 0x0d", "CSI m ", "CSI K ", "CSI A ", "CSI B "];
+
+fn assert_plain(bytes: &[u8], allowed: &[&str], what: &str) {
+    let traffic = Traffic::of(bytes);
+    assert!(traffic.forbidden.is_empty(), "{what}: {:?} in {}", traffic.forbidden, String::from_utf8_lossy(bytes));
+    let more: Vec<_> = traffic.sequences.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(more.is_empty(), "{what}: {more:?} in {:?}", String::from_utf8_lossy(bytes));
+}
+
+/// Answers with all that is hostile: byte by byte, in every field, or as an error, by what the question asks for.
+fn answer(exchange: &mut Exchange) -> std::io::Result<()> {
+    let everything = hostile::everything();
+    if exchange.request.ends_with("/models") {
+        return exchange.answer_models(&[&everything, "other"]);
+    }
+    if exchange.body.contains("refuse") {
+        let mut body = format!("{{\"error\": {{\"message\": {}}}}}", serde_json::json!(everything)).into_bytes();
+        if exchange.body.contains("bytes") {
+            body = hostile::bytes().into_iter().flat_map(|(_, bytes)| bytes).collect();
+        }
+        return exchange.answer("400 Bad Request", "text/plain", &body);
+    }
+    exchange.begin()?;
+    exchange.delta("reasoning_content", &everything)?;
+    for c in everything.chars() {
+        exchange.delta("content", c.encode_utf8(&mut [0; 4]))?;
+    }
+    // What is no UTF-8 at all, each byte by itself.
+    exchange.send(b"data: {\"choices\": [{\"delta\": {\"content\": \"")?;
+    for (_, bytes) in hostile::bytes() {
+        for byte in bytes.iter().filter(|byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\\' | 0..0x20)) {
+            exchange.send(&[*byte])?;
+        }
+    }
+    exchange.send(b"\"}}]}\n\n")?;
+    exchange.finish(&everything)
+}
+
+/// Documents, folders and archives of all that is hostile.
+#[cfg(unix)]
+fn hostile_home() -> Home {
+    use std::os::unix::ffi::OsStrExt;
+    let home = Home::with_model();
+    for (what, bytes) in hostile::bytes() {
+        let name: Vec<u8> = bytes.iter().copied().filter(|byte| !matches!(byte, b'/' | 0)).take(150).collect();
+        let text = [b"# Tea\n\nTea wants leaves: ", &bytes[..]].concat();
+        let plain = what.replace([' ', '/', ':', ',', '.'], "-");
+        home.write(&format!("kb/{plain}.md"), text.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>());
+        let folder = home.path().join("kb").join(std::ffi::OsStr::from_bytes(&name));
+        let _ = std::fs::create_dir(&folder);
+        let _ = std::fs::write(folder.join(std::ffi::OsStr::from_bytes(&[&name[..], b".txt"].concat())), &text);
+    }
+    let server = ModelServer::start(answer);
+    let text = serde_json::json!(hostile::everything().replace('\0', ""));
+    home.write(
+        "config.toml",
+        format!("[llm]\nprovider = \"custom\"\nbase_url = \"{}\"\nmodel = {}\n", server.url, toml_string(&text)),
+    );
+    home
+}
+
+/// JSON's strings are TOML's but for surrogates, and DEL has to be escaped.
+fn toml_string(text: &serde_json::Value) -> String {
+    text.to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(unix)]
+#[test]
+fn no_text_does_more_to_plain_output_than_stand_there() {
+    let home = hostile_home();
+    let hostile_text = hostile::everything().replace('\0', "");
+    let text = hostile_text.as_str();
+    let commands: &[&[&str]] = &[
+        &["ingest", "kb"],
+        &["ingest", "kb", "--force", "--json"],
+        &["ingest", text],
+        &["search", "tea leaves", "-k", "60"],
+        &["search", "tea leaves", "-k", "60", "--json"],
+        &["search", "tea", "--color", "always"],
+        &["search", text, "--collection", text],
+        &["ask", "What does tea want?", "-k", "60"],
+        &["ask", "What does tea want?", "--json"],
+        &["ask", "What does tea want?", "--no-llm"],
+        &["ask", "refuse"],
+        &["ask", "refuse bytes"],
+        &["collections", "list"],
+        &["collections", "show", "docs"],
+        &["collections", "rows", "docs", "-n", "100"],
+        &["collections", "rows", "docs", "--json"],
+        &["collections", "show", text],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["config", "show"],
+        &["search", "tea", "--store", text],
+        &["search", "tea", "--mode", text],
+        &["search", "tea", "--config", text],
+        &[text],
+    ];
+    let failed: Vec<_> = commands
+        .iter()
+        .filter(|arguments| {
+            let shown = || {
+                let what = arguments.join(" ");
+                let what = &what[..what.floor_char_boundary(60)];
+                let colour: &[&str] = if arguments.contains(&"always") { &["CSI m "] } else { &[] };
+                let output = home.command(arguments).output().unwrap();
+                assert_plain(
+                    &output.stdout,
+                    &[&["control 0x0a"], colour].concat(),
+                    &format!("{what:?} on standard output"),
+                );
+                assert_plain(
+                    &output.stderr,
+                    &[&["control 0x0a"], colour].concat(),
+                    &format!("{what:?} on standard error"),
+                );
+                let mut pty = Pty::start(home.path(), arguments, 40, 100);
+                pty.finish();
+                assert_plain(&pty.written, PLAIN, &format!("{what:?} on a terminal"));
+            };
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(shown)).is_err()
+        })
+        .map(|arguments| arguments[0])
+        .collect();
+    assert!(failed.is_empty(), "each failed for the reason above: {failed:?}");
+}
+
+/// What a real terminal is sent from the first frame to the end, title and modes with it, for this text in an answer, in
+/// the model's name and in the history.
+#[cfg(unix)]
+fn session(text: &str) -> Traffic {
+    let home = Home::with_model();
+    let said = text.to_owned();
+    let server = ModelServer::start(move |exchange| {
+        exchange.begin()?;
+        exchange.delta("reasoning_content", &said)?;
+        for c in said.chars() {
+            exchange.delta("content", c.encode_utf8(&mut [0; 4]))?;
+        }
+        exchange.delta("content", " the end")?;
+        exchange.finish(&said)
+    });
+    let model = toml_string(&serde_json::json!(text.replace('\0', "")));
+    home.write(
+        "config.toml",
+        format!("[llm]\nprovider = \"custom\"\nbase_url = \"{}\"\nmodel = {model}\n", server.url),
+    );
+    home.write("state/history.jsonl", format!("{}\n", serde_json::json!(format!("{text} old"))));
+    let mut pty = Pty::start(home.path(), &[], 40, 120);
+    pty.wait_for_text("● ready");
+    pty.send("\x1b[A");
+    pty.wait_for_text("old");
+    pty.send(&keys::bytes(keys::ASK));
+    pty.wait_for_text("the end");
+    pty.wait_for_text("● ready");
+    pty.send(&keys::bytes(keys::QUIT_OR_CLEAR));
+    pty.wait_for_text("again");
+    pty.send(&keys::bytes(keys::QUIT_OR_CLEAR));
+    assert_eq!(pty.finish(), 0);
+    let log = std::fs::read(home.path().join("state/askdocs.log")).unwrap_or_default();
+    assert_plain(&log, &["control 0x0a"], "the log");
+    Traffic::of(&pty.written)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_real_terminal_is_told_nothing_but_what_is_ours() {
+    let harmless = session(HARMLESS);
+    assert!(harmless.titles.iter().all(|title| title.is_empty() || title == "askdocs"), "{:?}", harmless.titles);
+    session(&hostile::everything()).assert_like(&harmless, "everything hostile");
 }

@@ -59,8 +59,10 @@ impl Output {
     pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
         let mut safe = String::with_capacity(text.len());
+        let (mut before, mut buffer) = (Sanitiser::default(), [0; 4]);
         for c in text.chars() {
-            if c == '\n' || sanitise(c.encode_utf8(&mut [0; 4])) == *c.encode_utf8(&mut [0; 4]) {
+            let c_alone: &str = c.encode_utf8(&mut buffer);
+            if before.next(c_alone) == c_alone {
                 safe.push(c);
             } else {
                 for unit in c.encode_utf16(&mut [0; 2]) {

@@ -103,8 +103,11 @@ impl Traffic {
         let mut traffic = Self::default();
         vte::Parser::new().advance(&mut traffic, bytes);
         match std::str::from_utf8(bytes) {
+            // BEL may end a title; by itself it is a control like any other.
             Err(error) => drop(traffic.forbidden.insert(error.to_string())),
-            Ok(text) => traffic.forbidden.extend(text.chars().filter(|c| is_forbidden(*c)).map(|c| format!("{c:?}"))),
+            Ok(text) => traffic
+                .forbidden
+                .extend(text.chars().filter(|c| is_forbidden(*c) && *c != '\u{7}').map(|c| format!("{c:?}"))),
         }
         let printed = std::mem::take(&mut traffic.printed);
         let too_many = |cluster: &&str| cluster.chars().skip(1).count() > MOST_MARKS;

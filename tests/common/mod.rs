@@ -6,4 +6,5 @@ pub mod hostile;
 pub mod keys;
 pub mod lite;
 pub mod model;
+pub mod model_server;
 pub mod pty;

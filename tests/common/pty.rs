@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Pty {
     pub screen: vt100::Parser,
+    /// Every byte that came.
+    pub written: Vec<u8>,
     pub child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
@@ -62,7 +64,8 @@ impl Pty {
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Self { screen: vt100::Parser::new(cells(rows), cells(cols), 0), child, master: pair.master, writer, output }
+        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
+        Self { screen, written: Vec::new(), child, master: pair.master, writer, output }
     }
 
     pub fn send(&mut self, keys: &str) {
@@ -81,7 +84,7 @@ impl Pty {
         while !is_there(self.screen.screen()) {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.take(&bytes),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("waited for {what} in vain; the screen:\n{}", self.screen.screen().contents());
                 }
@@ -97,8 +100,13 @@ impl Pty {
     pub fn finish(&mut self) -> u32 {
         let status = self.child.wait().unwrap();
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(500)) {
-            self.screen.process(&bytes);
+            self.take(&bytes);
         }
         status.exit_code()
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.written.extend_from_slice(bytes);
     }
 }
