@@ -12,6 +12,7 @@ mod open;
 mod output;
 mod progress;
 mod search;
+mod telemetry;
 mod tutorial;
 mod wire;
 
@@ -45,6 +46,7 @@ pub struct UsageError(pub String);
 /// Parses the arguments, runs the command, prints its error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
 /// 3 done in part, 130 interrupted.
 pub fn main() -> ExitCode {
+    telemetry::turn_off();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),
