@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{CollectionInfo, FinishReason, Usage},
     rag::{self, Ask, AskEvent, EXTRACTIVE_LABEL, Retrieval},
-    text::one_line,
+    text::{Sanitiser, one_line},
 };
 
 /// Longest question read from standard input, in bytes.
@@ -26,6 +26,7 @@ const LONGEST: u64 = 1 << 20;
 struct Answered {
     retrieval: Option<Retrieval>,
     text: String,
+    written: Sanitiser,
     finish: Option<(FinishReason, Option<Usage>)>,
 }
 
@@ -119,7 +120,7 @@ fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, 
         }
         AskEvent::Text(text) => {
             if !json {
-                output.piece(&text)?;
+                output.piece(&text, &mut answered.written)?;
             }
             answered.text.push_str(&text);
         }

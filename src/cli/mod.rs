@@ -12,6 +12,7 @@ mod open;
 mod output;
 mod progress;
 mod search;
+mod telemetry;
 mod tutorial;
 mod wire;
 
@@ -23,7 +24,7 @@ use output::Output;
 use tokio_util::sync::CancellationToken;
 use wire::Wiring;
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, text::sanitise};
 
 /// The exit code after Ctrl-C, by convention 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
@@ -45,7 +46,16 @@ pub struct UsageError(pub String);
 /// Parses the arguments, runs the command, prints its error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
 /// 3 done in part, 130 interrupted.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    telemetry::turn_off();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if !error.use_stderr() => error.exit(),
+        // It repeats what was typed, and a file's name that a shell has put in is not.
+        Err(error) => {
+            eprint!("{}", sanitise(&error.to_string()));
+            return ExitCode::from(2);
+        }
+    };
     let output = Output::new(&args);
     match run(args, &output) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -3,7 +3,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::args::{Args, Color};
-use crate::text::{sanitise, width, wrap};
+use crate::text::{Sanitiser, sanitise, width, wrap};
 
 /// Where a command's words go: results to standard output, everything else to standard error, sanitised both.
 pub struct Output {
@@ -47,10 +47,10 @@ impl Output {
         if self.colour.0 { writeln!(out, "\x1b[2m{text}\x1b[0m") } else { writeln!(out, "{text}") }
     }
 
-    /// A piece of the result without a line end, shown at once.
-    pub fn piece(&self, text: &str) -> io::Result<()> {
+    /// A piece of the result without a line end, shown at once. `before` knows the pieces before it.
+    pub fn piece(&self, text: &str, before: &mut Sanitiser) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(sanitise(text).as_bytes())?;
+        out.write_all(before.next(text).as_bytes())?;
         out.flush()
     }
 
@@ -59,8 +59,10 @@ impl Output {
     pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
         let mut safe = String::with_capacity(text.len());
+        let (mut before, mut buffer) = (Sanitiser::default(), [0; 4]);
         for c in text.chars() {
-            if c == '\n' || sanitise(c.encode_utf8(&mut [0; 4])) == *c.encode_utf8(&mut [0; 4]) {
+            let c_alone: &str = c.encode_utf8(&mut buffer);
+            if before.next(c_alone) == c_alone {
                 safe.push(c);
             } else {
                 for unit in c.encode_utf16(&mut [0; 2]) {

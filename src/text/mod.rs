@@ -6,5 +6,5 @@ mod sanitise;
 mod wrap;
 
 pub use lines::LineIndex;
-pub use sanitise::{copyable, one_line, sanitise};
+pub use sanitise::{Sanitiser, copyable, one_line, sanitise};
 pub use wrap::{fit, width, wrap};

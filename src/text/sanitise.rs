@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthChar;
 
 /// A base character with more marks than this is abuse, not writing.
 const MAX_MARKS: usize = 8;
@@ -8,28 +8,52 @@ const MAX_MARKS: usize = 8;
 /// Makes text that came from outside safe to write to a terminal.
 ///
 /// Keeps line feeds; turns tabs into four spaces and CR LF into LF; drops every other control character (C0, DEL, C1),
-/// bidirectional controls, tag characters, and zero-width characters that could hide text (ZWJ and the variation
-/// selectors stay, emoji and several scripts need them); cuts a pile of combining marks to eight. Since every byte of
-/// an escape sequence's introducer is a control character, no sequence survives: its rest stays visible as plain text.
+/// bidirectional controls, tag characters, and what is invisible and could hide text; cuts a pile of combining marks to
+/// eight. Since every byte of an escape sequence's introducer is a control character, no sequence survives: its rest
+/// stays visible as plain text.
+///
+/// What makes one picture of several emoji, or another one (ZWJ, skin tones, variation selectors), goes as well: where
+/// one terminal draws one, another draws all of them side by side, over whatever stands there. Letters keep their joiners.
 pub fn sanitise(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|c| c == '\n' || is_plain(c)) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    for cluster in text.graphemes(true) {
-        if cluster == "\r\n" {
-            out.push('\n');
-            continue;
+    Sanitiser::default().next(text)
+}
+
+/// [`sanitise`] for a text that comes in pieces, for example as an answer does, or in several styles.
+#[derive(Clone, Debug, Default)]
+pub struct Sanitiser {
+    /// The last character that takes room.
+    base: Option<char>,
+    /// Marks on it so far.
+    marks: usize,
+}
+
+impl Sanitiser {
+    /// What of the next piece is safe behind the pieces before it.
+    pub fn next<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        if text.chars().all(|c| c == '\n' || is_plain(c)) {
+            if let Some(last) = text.chars().next_back() {
+                (self.base, self.marks) = (Some(last), 0);
+            }
+            return Cow::Borrowed(text);
         }
-        for (i, c) in cluster.chars().filter(|c| !is_hostile(*c)).enumerate() {
-            match c {
-                '\t' => out.push_str("    "),
-                _ if i <= MAX_MARKS => out.push(c),
-                _ => {}
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars().filter(|c| !is_hostile(*c)) {
+            if c.width() == Some(0) {
+                let joins = c != '\u{200d}' || self.base.is_some_and(char::is_alphabetic);
+                if joins && self.marks < MAX_MARKS {
+                    self.marks += 1;
+                    out.push(c);
+                }
+                continue;
+            }
+            let tints = matches!(c, '\u{1f3fb}'..='\u{1f3ff}') && self.base.is_some_and(|base| base > '\u{ff}');
+            if !tints {
+                (self.base, self.marks) = (Some(c), 0);
+                if c == '\t' { out.push_str("    ") } else { out.push(c) }
             }
         }
+        Cow::Owned(out)
     }
-    Cow::Owned(out)
 }
 
 /// A text as it may be put into a clipboard: as it is, without the characters that a terminal would obey when it is
@@ -59,14 +83,21 @@ fn is_hostile(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
         _ if c.is_control() => true,
-        // Soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul fillers, Mongolian vowel separator.
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => true,
+        // Soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul fillers, Khmer vowels that are not seen.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
+        | '\u{ffa0}' => true,
+        // Variation selectors: any text can be hidden in a row of them, and terminals disagree on how wide they make what
+        // is before them. Mongolian ones.
+        '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180f}' => true,
         // Zero-width space and non-joiner, direction marks; the joiner U+200D stays.
         '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' => true,
         // Line and paragraph separators, bidirectional embeddings, overrides, isolates, invisible operators.
         '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
-        // Byte order mark, interlinear annotations, tag characters.
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        // Byte order mark, interlinear annotations and what is reserved beside them.
+        '\u{feff}' | '\u{fff0}'..='\u{fffb}' => true,
+        // Controls of hieroglyphs, shorthand and musical notation; tag characters and all that is reserved with them.
+        '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' => true,
+        '\u{e0000}'..='\u{e0fff}' => true,
         _ => false,
     }
 }
@@ -87,13 +118,24 @@ mod tests {
             ("user\u{202e}txt.exe", "usertxt.exe"),
             ("a\u{200b}b\u{2060}c\u{feff}d\u{ad}e", "abcde"),
             ("flag\u{e0067}\u{e007f}", "flag"),
-            ("👩\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "👩\u{200d}👩\u{200d}👧 ❤\u{fe0f}"),
+            ("👩\u{200d}👩\u{200d}👧 ❤\u{fe0f} 👍🏽 🏽", "👩👩👧 ❤ 👍 🏽"),
+            ("क\u{94d}\u{200d}ष\u{e0100}\u{fe01}", "क\u{94d}\u{200d}ष"),
         ];
         for (from, to) in cases {
             assert_eq!(sanitise(from), to, "{from:?}");
         }
         let zalgo = format!("e{}x", "\u{301}".repeat(50));
-        assert_eq!(sanitise(&zalgo), format!("e{}x", "\u{301}".repeat(MAX_MARKS)));
+        let cut = format!("e{}x", "\u{301}".repeat(MAX_MARKS));
+        assert_eq!(sanitise(&zalgo), cut);
+        assert_eq!(sanitise(&zalgo.replace('\u{301}', "\u{301}\u{7}")), cut, "what is dropped parts nothing");
+    }
+
+    #[test]
+    fn pieces_are_as_safe_as_the_whole() {
+        let text = format!("e{}x 👩\u{200d}👩 👍🏽 \u{1b}[2Ja\r\nb\tक\u{94d}\u{200d}ष", "\u{301}".repeat(50));
+        let mut pieces = Sanitiser::default();
+        let joined: String = text.chars().map(|c| pieces.next(c.encode_utf8(&mut [0; 4])).into_owned()).collect();
+        assert_eq!(joined, sanitise(&text));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ratatui::{
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::text::{sanitise, width, wrap};
+use crate::text::{Sanitiser, width, wrap};
 
 /// A run of text with styles in it, before it is broken into rows.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Inline {
     text: String,
     /// One after the other, without holes.
     runs: Vec<Run>,
+    /// Marks that are in another run than their letter are still counted.
+    sanitiser: Sanitiser,
 }
 
 #[derive(Clone, Debug)]
@@ -28,12 +30,14 @@ struct Run {
 impl Inline {
     /// Appends text, sanitised: also what came in as a character reference such as `&#27;`.
     pub fn push(&mut self, text: &str, style: Style) {
-        self.push_run(&sanitise(text), style, false);
+        let text = self.sanitiser.next(text);
+        self.push_run(&text, style, false);
     }
 
     /// Appends code.
     pub fn push_literal(&mut self, text: &str, style: Style) {
-        self.push_run(&sanitise(text), style, true);
+        let text = self.sanitiser.next(text);
+        self.push_run(&text, style, true);
     }
 
     fn push_run(&mut self, text: &str, style: Style, literal: bool) {

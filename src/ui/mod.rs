@@ -8,6 +8,7 @@
 //! `inline::Inline`, which all running text goes through, or where a one-line text is put together.
 
 mod cache;
+mod cells;
 mod chat;
 mod collections;
 mod evidence;
@@ -85,6 +86,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     if state.palette.is_some() {
         palette::draw(state, cache, frame, screen.body);
     }
+    cells::part_clusters(frame.buffer_mut());
 }
 
 fn draw_too_small(frame: &mut Frame<'_>, area: Rect) {
