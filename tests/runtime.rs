@@ -13,7 +13,7 @@ use std::{
 
 use askdocs::{
     app::State,
-    chat::{ChatError, ChatModel, Delta, Probe},
+    chat::{ChatError, ChatModel, Delta},
     domain::{
         Chunk, ChunkId, Chunker, CollectionInfo, DocumentRecord, Fingerprint, FinishReason, Hit, Indexed, Message,
         Metric, Pooling, SearchSettings, SourceSpec, Vector,
@@ -213,8 +213,34 @@ impl ChatModel for FakeChat {
         let pieces = self.0.lock().unwrap().take().expect("the chat model broke");
         Ok(futures_util::stream::unfold(pieces, async |mut pieces| Some((Ok(pieces.recv().await?), pieces))).boxed())
     }
-    async fn probe(&self) -> Result<Probe, ChatError> {
-        Ok(Probe::Listed)
+    fn with_model(&self, name: &str) -> Arc<dyn ChatModel> {
+        Arc::new(Renamed(name.to_owned()))
+    }
+    async fn models(&self) -> Result<Option<Vec<String>>, ChatError> {
+        Ok(Some(vec!["parrot".to_owned(), "macaw".to_owned()]))
+    }
+}
+
+/// Another model of the same server: says its name.
+struct Renamed(String);
+
+#[async_trait]
+impl ChatModel for Renamed {
+    fn label(&self) -> String {
+        format!("fake: {}", self.0)
+    }
+    fn model(&self) -> &str {
+        &self.0
+    }
+    async fn stream(&self, _: &[Message]) -> Result<BoxStream<'static, Result<Delta, ChatError>>, ChatError> {
+        let says = [Delta::Text(format!("I am {}.", self.0)), Delta::Finished(FinishReason::Stop)];
+        Ok(futures_util::stream::iter(says.map(Ok)).boxed())
+    }
+    fn with_model(&self, name: &str) -> Arc<dyn ChatModel> {
+        Arc::new(Self(name.to_owned()))
+    }
+    async fn models(&self) -> Result<Option<Vec<String>>, ChatError> {
+        Ok(None)
     }
 }
 
@@ -883,4 +909,25 @@ async fn the_title_follows_what_is_stored() {
     let Ran { screen, .. } = ran.await;
     let title = screen.lines().next().unwrap();
     assert!(title.contains("indexing") && !title.contains("notes · 1 passages"), "{screen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_model_of_the_server_answers() {
+    let ran = World::new()
+        .run(async |keys| {
+            keys.type_out("/model mac↵").await;
+            keys.ask("Who are you?").await;
+        })
+        .await;
+    assert_shows(&ran.screen, &["fake: macaw", "I am macaw."]);
+    let ran = World::new()
+        .run(async |keys| {
+            keys.type_out("/model none↵").await;
+            keys.ask("What does tea want of us?").await;
+        })
+        .await;
+    assert_shows(&ran.screen, &["quotes, no model", "Tea wants leaves."]);
+    // A name that the server does not list may be there all the same.
+    let ran = World::new().run(async |keys| keys.type_out("/model kea↵").await).await;
+    assert_shows(&ran.screen, &["fake 1d   fake: kea"]);
 }

@@ -1,3 +1,4 @@
+use super::palette::NO_MODEL;
 use super::{
     Action, CollectionAction as Collection, CopyAction, Edit, EvidenceAction as Evidence, IngestAction as Ingest,
     PaletteAction, Place, Places, RecallAction, Setting, TouchAction, View,
@@ -207,6 +208,7 @@ pub static COMMANDS: &[Command] = &[
     take("mode", "MODE", mode, "how questions are searched: hybrid, dense or keyword"),
     take("weight", "0 TO 1", weight, "how much vectors weigh beside keywords"),
     take("collection", "NAME", named_collection, "ask another collection from now on"),
+    take("model", "NAME", model, "another model of the configured server answers from now on; none quotes"),
     act("mouse", Places::ALL, Action::Touch(TouchAction::Toggle), "the mouse to the terminal, or back", ""),
     act("redraw", Places::ALL, Action::Redraw, "draw the screen anew", ""),
     act("suspend", Places::ALL, Action::Suspend, "to the shell; `fg` comes back", ""),
@@ -230,6 +232,10 @@ fn weight(word: &str) -> Result<Action, String> {
         Ok(weight) if (0.0..=1.0).contains(&weight) => Ok(Action::Set(Setting::DenseWeight(weight))),
         Ok(_) | Err(_) => Err(format!("the weight is a number from 0 to 1, not {word:?}")),
     }
+}
+
+fn model(word: &str) -> Result<Action, String> {
+    Ok(Action::Set(Setting::Model(Some(word.to_owned()).filter(|name| name != NO_MODEL))))
 }
 
 fn named_collection(word: &str) -> Result<Action, String> {

@@ -29,6 +29,8 @@ pub enum Event {
     ModelFailed(String),
     /// Which model answers, as `provider: model`; `None` when sentences are quoted. `note` is worth telling once.
     ChatModel { label: Option<String>, note: Option<String> },
+    /// The models that the configured server has, as it lists them.
+    ChatModels(Result<Vec<String>, String>),
     /// Questions of earlier runs, oldest first.
     History(Vec<String>),
     /// Retrieval is done. `mode` is the one that was really used.
@@ -90,6 +92,10 @@ pub enum Event {
 /// What the runtime has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Another model of the configured server answers from now on; `None`: no model, passages are quoted.
+    UseModel(Option<String>),
+    /// Ask the configured server which models it has.
+    ListModels,
     /// Retrieve, then answer.
     Ask {
         turn: TurnId,

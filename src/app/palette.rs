@@ -6,6 +6,9 @@ use nucleo_matcher::{
 use super::{Action, COMMANDS, Command, Does, Editor, Place, State};
 use crate::domain::Mode;
 
+/// Stands for no model among their names.
+pub(super) const NO_MODEL: &str = "none";
+
 /// What has been written of a command.
 #[derive(Debug, Default)]
 pub struct Palette {
@@ -14,6 +17,8 @@ pub struct Palette {
     pub selected: usize,
     /// It was opened by a slash: taking that back closes it.
     pub slash: bool,
+    /// The server was asked which models it has.
+    pub(super) asks_models: bool,
 }
 
 /// What can be done in the palette.
@@ -40,6 +45,8 @@ pub enum Setting {
     /// Share of the dense retriever in min-max fusion, 0 to 1.
     DenseWeight(f32),
     Collection(String),
+    /// Another model of the configured server; `None`: no model.
+    Model(Option<String>),
 }
 
 /// A row of the palette.
@@ -99,6 +106,7 @@ impl State {
         let known: Vec<String> = match command.name {
             "mode" => Mode::ALL.iter().map(|mode| mode.name().to_owned()).collect(),
             "collection" => self.collections.entries.iter().flatten().map(|entry| entry.name().to_owned()).collect(),
+            "model" => self.chat_models.iter().cloned().chain([NO_MODEL.to_owned()]).collect(),
             _ => Vec::new(),
         };
         let choice = |word: &str, what| Choice {

@@ -20,6 +20,8 @@ pub struct State {
     /// The history is being searched.
     pub recall: Option<Recall>,
     pub touch: Touch,
+    /// The models that the configured server lists, once it was asked.
+    pub chat_models: Vec<String>,
     pub settings: SearchSettings,
 
     /// Oldest first. Only the last one can be running.

@@ -75,6 +75,13 @@ impl State {
                 }
                 Vec::new()
             }
+            Event::ChatModels(listed) => {
+                match listed {
+                    Ok(names) => self.chat_models = names,
+                    Err(why) => self.notice = Some(why),
+                }
+                Vec::new()
+            }
             Event::History(questions) => {
                 self.history.load(questions);
                 Vec::new()
@@ -197,9 +204,12 @@ impl State {
             Action::Up if self.recalling() => return self.recall(RecallAction::Older),
             Action::Down if self.recalling() => return self.recall(RecallAction::Newer),
             Action::Submit => return self.submit(),
-            Action::Insert(text) if self.writes_line() => self.write_line(|line| {
-                line.insert_line(&text);
-            }),
+            Action::Insert(text) if self.writes_line() => {
+                self.write_line(|line| {
+                    line.insert_line(&text);
+                });
+                return self.list_words();
+            }
             Action::Edit(Edit::DeleteBack) if self.palette.as_ref().is_some_and(|p| p.slash && p.line.is_empty()) => {
                 self.palette = None;
             }

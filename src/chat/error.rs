@@ -69,6 +69,7 @@ fn colon(said: &str) -> String {
 const CONTEXT_HINT: &str = "the question and its passages are longer than the model's context; use fewer passages (lower k), or start the server with a larger context";
 
 /// What an error may say of the server, the request and the key.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub url: Url,
     pub model: String,

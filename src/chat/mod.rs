@@ -12,6 +12,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
@@ -38,11 +40,30 @@ pub trait ChatModel: Send + Sync {
     /// When the server can't be reached or refuses.
     async fn stream(&self, messages: &[Message]) -> Result<BoxStream<'static, Result<Delta, ChatError>>, ChatError>;
 
-    /// Asks the server, within seconds, which models it has: can it be reached, does it take the key, is the model there?
+    /// Another model of the same server, by the name that the server knows it by. Asks nothing.
+    fn with_model(&self, name: &str) -> Arc<dyn ChatModel>;
+
+    /// The names of the models that the server has, within seconds, sanitised; `None` where it answers, but has no list.
     ///
     /// # Errors
     /// When the server can't be reached or refuses.
-    async fn probe(&self) -> Result<Probe, ChatError>;
+    async fn models(&self) -> Result<Option<Vec<String>>, ChatError>;
+
+    /// Can the server be reached, does it take the key, is the model there?
+    ///
+    /// # Errors
+    /// As [`ChatModel::models`].
+    async fn probe(&self) -> Result<Probe, ChatError> {
+        Ok(self.models().await?.map_or(Probe::NoList, |names| {
+            // Ollama adds a tag where none was given.
+            let tagged = format!("{}:latest", self.model());
+            if names.iter().any(|name| name == self.model() || *name == tagged) {
+                Probe::Listed
+            } else {
+                Probe::NotListed(names)
+            }
+        }))
+    }
 }
 
 /// A piece of an answer.

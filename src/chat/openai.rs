@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
-    ChatError, ChatModel, Delta, Probe,
+    ChatError, ChatModel, Delta,
     answer::{self, Patience},
     error::{self, Asked},
     wire::{Piece, Request, StreamOptions, model_names, stream_error},
@@ -203,7 +203,18 @@ impl ChatModel for OpenAiModel {
         }
     }
 
-    async fn probe(&self) -> Result<Probe, ChatError> {
+    fn with_model(&self, name: &str) -> Arc<dyn ChatModel> {
+        let asked = Asked { model: name.to_owned(), ..Asked::clone(&self.chat) };
+        Arc::new(Self {
+            options: OpenAiOptions { model: name.to_owned(), ..self.options.clone() },
+            client: self.client.clone(),
+            headers: self.headers.clone(),
+            chat: Arc::new(asked),
+            models: Arc::clone(&self.models),
+        })
+    }
+
+    async fn models(&self) -> Result<Option<Vec<String>>, ChatError> {
         let request = self.client.get(self.models.url.clone()).headers(self.headers.clone());
         let sent = timeout(QUICK, request.send()).await;
         let silent = |_| ChatError::Unreachable {
@@ -214,24 +225,15 @@ impl ChatModel for OpenAiModel {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response, QUICK).await;
         match status {
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(Probe::NoList),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
             _ if !status.is_success() => Err(self.models.status_error(status, &headers, &body)),
             _ => {
                 let value: Value = serde_json::from_slice(&body)
                     .map_err(|_| self.models.malformed(&String::from_utf8_lossy(&body)))?;
-                Ok(model_names(&value).map_or(Probe::NoList, |names| listed(&self.options.model, &names)))
+                Ok(model_names(&value).map(|names| names.iter().map(|name| one_line(name)).collect()))
             }
         }
     }
-}
-
-fn listed(model: &str, names: &[String]) -> Probe {
-    // Ollama adds a tag where none was given.
-    let tagged = format!("{model}:latest");
-    if names.iter().any(|name| name == model || *name == tagged) {
-        return Probe::Listed;
-    }
-    Probe::NotListed(names.iter().map(|name| one_line(name)).collect())
 }
 
 /// `base` with `path` behind its own, whether or not it ends in a slash.

@@ -78,7 +78,9 @@ struct Shared {
     prepare_model: Preparing,
     /// How documents of a new collection are cut.
     chunker: Chunker,
-    chat: Option<Arc<dyn ChatModel>>,
+    /// The configured chat model, and the one that answers now: another one of its server, or none.
+    configured: Option<Arc<dyn ChatModel>>,
+    chat: watch::Sender<Option<Arc<dyn ChatModel>>>,
     templates: Templates,
     history_file: PathBuf,
     runs_file: PathBuf,
@@ -100,7 +102,8 @@ impl Effects {
             open: setup.open,
             prepare_model: setup.prepare_model,
             chunker: setup.chunker,
-            chat: setup.chat,
+            chat: watch::Sender::new(setup.chat.clone()),
+            configured: setup.chat,
             templates: setup.templates,
             runs_file: setup.history_file.with_file_name(runs::FILE),
             history_file: setup.history_file,
@@ -166,6 +169,16 @@ impl Effects {
                     }
                 });
             }
+            Effect::UseModel(name) => {
+                let event = self.shared.use_model(name.as_deref());
+                self.spawn(async move |shared| shared.send(event).await);
+            }
+            Effect::ListModels => self.spawn(async move |shared| {
+                let Some(server) = &shared.configured else { return };
+                // None of a server without a list is known, and any may be there.
+                let listed = server.models().await.map(Option::unwrap_or_default);
+                shared.send(Event::ChatModels(listed.map_err(|error| error.to_string()))).await;
+            }),
             Effect::CancelTurn(turn) => {
                 if let Some((_, cancel)) = self.turn.take_if(|(running, _)| *running == turn) {
                     cancel.cancel();
@@ -370,13 +383,30 @@ impl Shared {
         Ok((store, embedder, collection, note))
     }
 
+    /// Another model of the configured server answers from now on, or none.
+    fn use_model(&self, name: Option<&str>) -> Event {
+        let Some(server) = &self.configured else {
+            let text = "no provider of models is configured; see [llm] in the configuration (`askdocs config path`)";
+            return Event::Notice(text.to_owned());
+        };
+        let model = name.map(|name| server.with_model(name));
+        let label = model.as_ref().map(|model| model.label());
+        let note = label.as_ref().map_or_else(
+            || "passages are quoted from now on; no model is asked".to_owned(),
+            |label| format!("{label} answers from now on"),
+        );
+        self.chat.send_replace(model);
+        Event::ChatModel { label, note: Some(note) }
+    }
+
     async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
         let (store, embedder, collection, note) = self.searched(&name, &settings).await?;
         let (sender, mut answer) = mpsc::channel(64);
+        let model = self.chat.borrow().clone();
         let asked = Ask {
             store: store.as_ref(),
             embedder: embedder.as_ref(),
-            model: self.chat.as_ref(),
+            model: model.as_ref(),
             templates: &self.templates,
             collection: &collection,
         };
@@ -389,7 +419,7 @@ impl Shared {
                         let (mode, passages, candidates, timings) =
                             (found.mode, found.passages, found.candidates, found.timings);
                         // The same template gives the same prompt that the model is sent.
-                        let prompt = self.chat.as_ref().map(|_| self.templates.messages(&passages, question));
+                        let prompt = model.as_ref().map(|_| self.templates.messages(&passages, question));
                         let prompt: Arc<[Message]> = prompt.unwrap_or_default().into();
                         let counted = evidence::count_tokens(embedder.clone(), Arc::clone(&prompt));
                         self.send(Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices })

@@ -39,7 +39,9 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     input::draw_editor(&palette.line, "a few letters of a command", true, &theme, frame, line);
     let columns = usize::from(list.width).saturating_sub(1);
     if choices.is_empty() {
-        let text = fit("nothing is called like this; Esc closes the list", columns.saturating_sub(3));
+        let waits = palette.line.text().trim_end().contains(' ') || palette.line.text().ends_with(' ');
+        let text = if waits { "write the word that it needs" } else { "nothing is called like this" };
+        let text = fit(&format!("{text}; Esc closes the list"), columns.saturating_sub(3));
         pane::rows(frame, list, 3, [Line::styled(text, theme.dim)].iter());
         return;
     }

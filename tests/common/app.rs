@@ -23,7 +23,7 @@ use std::{
 
 use askdocs::{
     app::State,
-    chat::{ChatError, ChatModel, Delta, Probe},
+    chat::{ChatError, ChatModel, Delta},
     domain::{
         Chunker, CollectionInfo, Fingerprint, FinishReason, Message, Metric, Pooling, SearchSettings, SourceSpec,
         Vector,
@@ -667,8 +667,11 @@ impl ChatModel for Parrot {
         self.changed.notify_one();
         Ok(stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces))).boxed())
     }
-    async fn probe(&self) -> Result<Probe, ChatError> {
-        Ok(Probe::Listed)
+    fn with_model(&self, _: &str) -> Arc<dyn ChatModel> {
+        panic!("this one knows itself only")
+    }
+    async fn models(&self) -> Result<Option<Vec<String>>, ChatError> {
+        Ok(None)
     }
 }
 

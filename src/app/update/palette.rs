@@ -22,7 +22,9 @@ impl State {
                 self.help = false;
                 self.palette = Some(Palette::default());
                 self.write_command(Some(format!("{name} ")));
-                return self.list_collections();
+                let mut effects = self.list_collections();
+                effects.extend(self.list_words());
+                return effects;
             }
             PaletteAction::Select(at) => {
                 if let Some(palette) = &mut self.palette {
@@ -36,6 +38,7 @@ impl State {
                     _ => choice.words,
                 });
                 self.write_command(words);
+                return self.list_words();
             }
         }
         Vec::new()
@@ -54,6 +57,17 @@ impl State {
         }
     }
 
+    /// Asks for the words that the command being written could take, where they are not known yet.
+    pub(super) fn list_words(&mut self) -> Vec<Effect> {
+        match &mut self.palette {
+            Some(palette) if !palette.asks_models && palette.line.text().starts_with("model ") => {
+                palette.asks_models = true;
+                vec![Effect::ListModels]
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     fn run_choice(&mut self) -> Vec<Effect> {
         let Some(choice) = self.choice() else {
             let written = self.palette.as_ref().map_or("", |palette| palette.line.text());
@@ -63,7 +77,7 @@ impl State {
         match choice.result {
             None => {
                 self.write_command(Some(format!("{} ", choice.words)));
-                Vec::new()
+                self.list_words()
             }
             Some(Err(why)) => {
                 self.notice = Some(why);
@@ -90,6 +104,7 @@ impl State {
                 self.settings.fusion = Fusion::MinMax { dense_weight };
                 format!("vectors weigh {dense_weight}, keywords {:.2}", 1.0 - dense_weight)
             }
+            Setting::Model(name) => return vec![Effect::UseModel(name)],
             Setting::Collection(name) => return self.use_named(name),
         };
         self.notice = Some(format!("{now} from now on"));

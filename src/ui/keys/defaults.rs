@@ -81,6 +81,7 @@ pub const DEFAULTS: &[(&str, &[&str])] = &[
     ("ingest", &["ctrl-t", "f2"]),
     ("collections", &["ctrl-o", "f3"]),
     ("evidence", &["ctrl-e", "f4"]),
+    ("model", &["M"]),
     ("mouse", &["alt-m", "f6"]),
     ("redraw", &["ctrl-l"]),
     ("suspend", &["ctrl-z"]),

@@ -99,6 +99,13 @@ fn a_slash_names_a_command_and_a_question_may_begin_with_one() {
         assert!(world.screen().contains(told), "{written}: {}", world.screen());
         world.key(KeyModifiers::NONE, KeyCode::Esc);
     }
+    write(&mut world, "/model ");
+    assert_eq!(world.effects.iter().filter(|effect| **effect == Effect::ListModels).count(), 1);
+    world.send(Event::ChatModels(Ok(vec!["parrot".to_owned(), "macaw\u{1b}[31m".to_owned()])));
+    write(&mut world, "mac");
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    insta::assert_snapshot!("palette_model", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
     // Taking the slash back closes it, and pasted text is a question's.
     write(&mut world, "/");
     world.key(KeyModifiers::NONE, KeyCode::Backspace);
