@@ -10,6 +10,7 @@ mod command;
 mod editor;
 mod event;
 mod evidence;
+mod hints;
 mod history;
 mod ingest;
 mod palette;
@@ -27,6 +28,7 @@ pub use evidence::{
     BestSentence, CandidateRow, Comparison, Evidence, EvidenceAction, EvidencePane, Found, Map, Rerun, SortBy, Toward,
     searchable,
 };
+pub use hints::{Hint, Hints};
 pub use history::{History, Recall, RecallAction};
 pub use ingest::{EndedIngest, IngestAction, IngestJob, IngestPane, IngestView};
 pub use palette::{Choice, Palette, PaletteAction, Setting};

@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, History, IngestJob, IngestView, Palette,
-    Recall, Step, Touch,
+    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, Hints, History, IngestJob, IngestView,
+    Palette, Recall, Step, Touch,
 };
 use crate::domain::{Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, Turn};
 
@@ -20,6 +20,9 @@ pub struct State {
     /// The history is being searched.
     pub recall: Option<Recall>,
     pub touch: Touch,
+    pub hints: Hints,
+    /// Questions of earlier runs.
+    pub(super) asked_before: usize,
     /// The models that the configured server lists, once it was asked.
     pub chat_models: Vec<String>,
     pub settings: SearchSettings,

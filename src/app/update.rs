@@ -83,6 +83,7 @@ impl State {
                 Vec::new()
             }
             Event::History(questions) => {
+                self.asked_before = questions.len();
                 self.history.load(questions);
                 Vec::new()
             }
@@ -190,6 +191,7 @@ impl State {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         let armed = self.armed.take();
+        self.hints.note(&action);
         let last_code = self.touch.code.take();
         if action != Action::Interrupt {
             self.cleared.clear();

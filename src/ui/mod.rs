@@ -74,7 +74,7 @@ pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         View::Collections => collections::draw(state, cache, frame, screen.body),
         View::Evidence => evidence::draw(state, cache, frame, screen.body),
     }
-    status::draw_notice(state, &theme, frame, screen.notice);
+    status::draw_notice(state, &cache.keymap, &theme, frame, screen.notice);
     if state.view == View::Chat {
         input::draw(state, cache, frame, screen.input);
         selection::draw(state, cache, frame.buffer_mut());

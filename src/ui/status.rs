@@ -15,7 +15,7 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    app::{Answerer, Armed, IngestJob, Model, State, Store},
+    app::{Answerer, Armed, Command, Hint, IngestJob, Model, State, Store},
     domain::{Counter, Pace, ProgressSnapshot, Stage},
     text::{fit, one_line, width},
 };
@@ -190,7 +190,7 @@ pub fn sparkline(values: impl ExactSizeIterator<Item = f64>, columns: usize) -> 
 }
 
 /// What to tell now: what a key pressed again will do, the last notice, or what is broken.
-pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw_notice(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let first = |text: &str| one_line(text.lines().next().unwrap_or(""));
     let (text, style) = match (&state.armed, &state.notice, &state.store, &state.model) {
         (Some(Armed::Quit), ..) => ("press Ctrl-C again to quit".to_owned(), theme.warning),
@@ -206,10 +206,20 @@ pub fn draw_notice(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Re
             let text = format!("keyword search only (Ctrl-R tries again, Ctrl-T tells more): {}", first(message));
             (text, theme.warning)
         }
-        (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => return,
+        (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => {
+            let Some(told) = state.hint().and_then(|hint| hinted(hint, state, keymap)) else { return };
+            (told, theme.dim)
+        }
     };
     let text = format!(" {}", fit(&text, usize::from(area.width.saturating_sub(2))));
     frame.render_widget(Line::styled(text, style), area);
+}
+
+/// A hint with the key that it is about; `None` where it has none.
+fn hinted(hint: Hint, state: &State, keymap: &Keymap) -> Option<String> {
+    let (name, what) = hint.tells();
+    let keys = keymap.keys(Command::find(name)?, state.place());
+    Some(format!("{} {what}", keys.first()?))
 }
 
 pub fn draw_footer(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {

@@ -133,3 +133,36 @@ fn help_is_about_the_place_below_it_and_names_the_keys_that_are_bound() {
     let screen = world.screen();
     assert!(!screen.contains("Ctrl-R"), "{screen}");
 }
+
+#[test]
+fn a_hint_goes_away_once_it_was_followed_and_nobody_who_knows_sees_one() {
+    let mut world = World::ready(80, 24);
+    answered(&mut world);
+    let mut told = Vec::new();
+    let follow = [(KeyModifiers::CONTROL, KeyCode::Char('e')), (KeyModifiers::NONE, KeyCode::Tab)];
+    for (modifiers, code) in follow.into_iter().chain([(KeyModifiers::CONTROL, KeyCode::Char('p'))]) {
+        told.push(world.state.hint().unwrap().tells().0);
+        world.key(modifiers, code);
+        if world.state.view == View::Evidence || world.state.palette.is_some() {
+            assert!(world.state.hint().is_none(), "only below the chat");
+            world.key(KeyModifiers::NONE, KeyCode::Esc);
+        }
+    }
+    assert_eq!(told, ["evidence", "next-pane", "commands"]);
+    assert!(world.screen().contains("? shows the keys"));
+    world.key(KeyModifiers::NONE, KeyCode::F(1));
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    assert!(world.state.hint().is_none());
+
+    let mut world = World::ready(80, 24);
+    world.send(Event::History((0..20).map(|n| format!("question {n}")).collect()));
+    answered(&mut world);
+    assert!(world.state.hint().is_none());
+}
+
+fn answered(world: &mut World) {
+    let turn = world.ask("x");
+    world.send(retrieved(turn, &[]));
+    world.send(delta(turn, "Leaves."));
+    world.send(finished(turn, FinishReason::Stop));
+}
