@@ -27,6 +27,11 @@ impl ViewCache {
         Self { theme, keymap, chat, passage, row, evidence, measured: Measured::default() }
     }
 
+    /// Rows of the conversation in the last frame.
+    pub fn chat_rows(&self) -> usize {
+        self.measured.chat.rows
+    }
+
     /// Bytes of answers given to the Markdown parser so far: what streaming cost.
     pub fn parsed_bytes(&self) -> usize {
         self.chat.parsed_bytes()
