@@ -1,5 +1,7 @@
 //! The conversation: questions, streamed answers, and how each of them ended.
 
+use std::borrow::Cow;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -26,22 +28,36 @@ const GUTTER: u16 = 2;
 /// Rows of a model's thoughts that are shown while it thinks.
 const THOUGHT_ROWS: usize = 6;
 
-/// The conversation's rows, wrapped once. Only a turn that runs, or ran in the last frame, is looked at again.
+/// The conversation's rows. Only a turn that runs, or ran in the last frame, is looked at again; of those that lie far
+/// from what is in view only the number of rows is kept, since rows take many times the room of their text.
 #[derive(Debug, Default)]
 pub struct ChatRows {
     width: usize,
     turns: Vec<TurnRows>,
     /// Row where each turn starts, and at the end the number of all rows.
     starts: Vec<usize>,
+    /// Bytes that were parsed for rows that are not kept any more.
+    dropped_bytes: usize,
 }
 
 #[derive(Debug)]
 struct TurnRows {
     key: Key,
+    len: usize,
+    /// `None` where nobody is likely to look.
+    rows: Option<Rows>,
+}
+
+/// A turn's rows.
+#[derive(Debug)]
+struct Rows {
     head: Vec<Line<'static>>,
     body: Markdown,
     foot: Vec<Line<'static>>,
 }
+
+/// Turns above and below those in view whose rows are kept.
+const NEAR: usize = 2;
 
 /// What a turn's rows depend on beside its answer, which only grows.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +73,8 @@ struct Key {
 
 impl ChatRows {
     pub fn parsed_bytes(&self) -> usize {
-        self.turns.iter().map(|turn| turn.body.parsed_bytes()).sum()
+        let kept = self.turns.iter().filter_map(|turn| turn.rows.as_ref());
+        self.dropped_bytes + kept.map(|rows| rows.body.parsed_bytes()).sum::<usize>()
     }
 
     /// Columns of each row.
@@ -72,57 +89,111 @@ impl ChatRows {
     /// Takes up what happened since the last frame.
     fn sync(&mut self, state: &State, theme: &Theme, width: usize) {
         if self.width != width || self.turns.len() > state.turns.len() {
-            *self = Self { width, ..Self::default() };
+            *self = Self { width, dropped_bytes: self.parsed_bytes(), ..Self::default() };
         }
         let settled = self.turns.iter().rposition(|turn| !turn.key.state.is_running()).map_or(0, |at| at + 1);
         self.starts.truncate(settled);
-        let mut row = self.starts.last().map_or(0, |start| start + self.turns[settled - 1].len());
+        let mut row = self.starts.last().map_or(0, |start| start + self.turns[settled - 1].len);
         for (at, turn) in state.turns.iter().enumerate().skip(settled) {
             let key = key(turn, state);
             match self.turns.get_mut(at) {
                 Some(rows) if rows.key == key => {}
                 Some(rows) => rows.update(turn, key, theme, width),
                 None => {
-                    let mut rows = TurnRows::new(&key, theme, width);
+                    let mut rows = TurnRows { key: key.clone(), len: 0, rows: None };
                     rows.update(turn, key, theme, width);
+                    // Of all that are wrapped at once after a change of the width, few are in view.
+                    if at + NEAR < state.turns.len() {
+                        self.dropped_bytes += rows.drop_rows();
+                    }
                     self.turns.push(rows);
                 }
             }
             self.starts.push(row);
-            row += self.turns[at].len();
+            row += self.turns[at].len;
         }
         self.starts.push(row);
     }
 
+    /// The turn that a row belongs to.
+    fn turn_at(&self, row: usize) -> usize {
+        self.starts.partition_point(|start| *start <= row).saturating_sub(1)
+    }
+
+    /// Has the rows of the turns in view and near it at hand, and lets go of the others.
+    fn keep_near(&mut self, state: &State, theme: &Theme, extent: Extent) {
+        let first = self.turn_at(extent.top).saturating_sub(NEAR);
+        let last = self.turn_at(extent.top + extent.height) + NEAR;
+        for (at, (rows, turn)) in self.turns.iter_mut().zip(&state.turns).enumerate() {
+            let is_near = (first..=last).contains(&at);
+            if is_near && rows.rows.is_none() {
+                rows.rows = Some(Rows::new(turn, &rows.key, theme, self.width));
+            } else if !is_near && !rows.key.state.is_running() {
+                self.dropped_bytes += rows.drop_rows();
+            }
+        }
+    }
+
     /// The rows of a range, with the turn and the row in it that each one is.
-    pub fn visible(&self, extent: Extent) -> impl Iterator<Item = (usize, usize, &Line<'static>)> {
-        let first = self.starts.partition_point(|start| *start <= extent.top).saturating_sub(1);
+    pub fn visible<'a>(
+        &'a self,
+        state: &'a State,
+        theme: &'a Theme,
+        extent: Extent,
+    ) -> impl Iterator<Item = (usize, usize, Cow<'a, Line<'static>>)> {
+        let first = self.turn_at(extent.top);
         let skipped = extent.top - self.starts.get(first).copied().unwrap_or(0);
-        let turns = self.turns.iter().enumerate().skip(first);
+        let turns = self.turns.iter().zip(&state.turns).enumerate().skip(first);
         turns
-            .flat_map(|(at, turn)| turn.rows().enumerate().map(move |(row, line)| (at, row, line)))
-            .skip(skipped)
+            .flat_map(move |(at, (rows, turn))| {
+                let from = if at == first { skipped } else { 0 };
+                let lines: Vec<Cow<'a, Line<'static>>> = match &rows.rows {
+                    Some(rows) => rows.lines().skip(from).take(extent.height).map(Cow::Borrowed).collect(),
+                    None => {
+                        let rows = Rows::new(turn, &rows.key, theme, self.width);
+                        rows.lines().skip(from).take(extent.height).cloned().map(Cow::Owned).collect()
+                    }
+                };
+                lines.into_iter().zip(from..).map(move |(line, row)| (at, row, line))
+            })
             .take(extent.height)
     }
 }
 
 impl TurnRows {
-    fn new(key: &Key, theme: &Theme, width: usize) -> Self {
-        let body = Markdown::new(width, key.passages, *theme);
-        Self { key: key.clone(), head: Vec::new(), body, foot: Vec::new() }
+    /// Returns what was parsed for them, in bytes.
+    fn drop_rows(&mut self) -> usize {
+        self.rows.take().map_or(0, |rows| rows.body.parsed_bytes())
     }
 
     fn update(&mut self, turn: &Turn, key: Key, theme: &Theme, width: usize) {
-        if self.key.passages != key.passages {
-            self.body = Markdown::new(width, key.passages, *theme);
-        }
-        self.body.update(&turn.answer, !turn.state.is_running());
-        self.head = head(turn, &key, theme, width);
-        self.foot = foot(turn, &key, &self.body, theme, width);
-        self.key = key;
+        let known = self.rows.take().filter(|_| self.key.passages == key.passages);
+        let rows = match known {
+            Some(mut rows) => {
+                rows.update(turn, &key, theme, width);
+                rows
+            }
+            None => Rows::new(turn, &key, theme, width),
+        };
+        (self.len, self.rows, self.key) = (rows.len(), Some(rows), key);
+    }
+}
+
+impl Rows {
+    fn new(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Self {
+        let body = Markdown::new(width, key.passages, *theme);
+        let mut rows = Self { head: Vec::new(), body, foot: Vec::new() };
+        rows.update(turn, key, theme, width);
+        rows
     }
 
-    fn rows(&self) -> impl Iterator<Item = &Line<'static>> {
+    fn update(&mut self, turn: &Turn, key: &Key, theme: &Theme, width: usize) {
+        self.body.update(&turn.answer, !turn.state.is_running());
+        self.head = head(turn, key, theme, width);
+        self.foot = foot(turn, key, &self.body, theme, width);
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line<'static>> {
         self.head.iter().chain(self.body.rows()).chain(&self.foot)
     }
 
@@ -249,19 +320,31 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let text = Rect { x: inner.x + GUTTER.min(inner.width), width: inner.width.saturating_sub(GUTTER), ..inner };
     cache.measured.put(Zone::Chat, area, text);
     pane::draw(frame, area, &theme, "Chat", focused, extent);
-    pane::rows(frame, inner, GUTTER, cache.chat.visible(extent).map(|(_, _, line)| line));
-    marks(state, &cache.chat, extent, &theme, frame, inner);
+    cache.chat.keep_near(state, &theme, extent);
+    let lines: Vec<_> = cache.chat.visible(state, &theme, extent).collect();
+    pane::rows(frame, inner, GUTTER, lines.iter().map(|(_, _, line)| line.as_ref()));
+    marks(state, &cache.chat, &lines, &theme, frame, inner);
 }
 
 /// Draws what moves without the text changing: which turn is shown, and where the answer goes on.
-fn marks(state: &State, chat: &ChatRows, extent: Extent, theme: &Theme, frame: &mut Frame<'_>, inner: Rect) {
-    for ((turn, row, line), y) in chat.visible(extent).zip(inner.y..) {
+fn marks(
+    state: &State,
+    chat: &ChatRows,
+    lines: &[(usize, usize, Cow<'_, Line<'static>>)],
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    inner: Rect,
+) {
+    for ((turn, row, line), y) in lines.iter().zip(inner.y..) {
+        let (turn, row) = (*turn, *row);
         if row == 0 && state.turns.len() > 1 && state.shown_index() == Some(turn) {
             frame.render_widget(Span::styled("▸", theme.focus), Rect { y, width: 1, height: 1, ..inner });
         }
-        let rows = &chat.turns[turn];
+        let Some((key, rows)) = chat.turns.get(turn).and_then(|turn| Some((&turn.key, turn.rows.as_ref()?))) else {
+            continue;
+        };
         let last = rows.head.len() + rows.body.rows().len();
-        if rows.key.state == TurnState::Streaming && row + 1 == last {
+        if key.state == TurnState::Streaming && row + 1 == last {
             let at = (inner.x + GUTTER).saturating_add(line.width() as u16).min(inner.right().saturating_sub(1));
             frame.render_widget("▌", Rect { x: at, y, width: 1, height: 1 });
         }

@@ -1,5 +1,7 @@
 //! Text selected with the mouse: its cells, how they look, and what they say.
 
+use std::borrow::Cow;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
@@ -66,7 +68,13 @@ pub fn text<'a>(rows: impl Iterator<Item = (isize, &'a Line<'static>)>, ends: (P
 const PASSAGE_GUTTER: usize = 2;
 
 /// The rows of a pane from one on, as many as asked for, numbered as [`Point`] counts them.
-fn rows(cache: &ViewCache, pane: TextPane, from: isize, count: usize) -> Vec<(isize, &Line<'static>)> {
+fn rows<'a>(
+    state: &'a State,
+    cache: &'a ViewCache,
+    pane: TextPane,
+    from: isize,
+    count: usize,
+) -> Vec<(isize, Cow<'a, Line<'static>>)> {
     let start = match pane {
         TextPane::Chat => 0,
         TextPane::Passage => cache.measured.passage_start.cast_signed(),
@@ -76,9 +84,11 @@ fn rows(cache: &ViewCache, pane: TextPane, from: isize, count: usize) -> Vec<(is
     match pane {
         TextPane::Chat => {
             let extent = Extent { top, height: count, rows: cache.measured.chat.rows };
-            numbers.zip(cache.chat.visible(extent).map(|(_, _, line)| line)).collect()
+            numbers.zip(cache.chat.visible(state, &cache.theme, extent).map(|(_, _, line)| line)).collect()
         }
-        TextPane::Passage => numbers.zip(cache.passage.rows().iter().skip(top).take(count)).collect(),
+        TextPane::Passage => {
+            numbers.zip(cache.passage.rows().iter().map(Cow::Borrowed).skip(top).take(count)).collect()
+        }
     }
 }
 
@@ -94,7 +104,11 @@ pub fn selected(state: &State, cache: &ViewCache) -> Option<String> {
     let Selection { pane, .. } = state.touch.selection?;
     let (from, to) = state.touch.selection?.ends();
     let count = usize::try_from(to.row - from.row).unwrap_or(0) + 1;
-    let text = text(rows(cache, pane, from.row, count).into_iter(), (from, to), gutter(pane));
+    let text = text(
+        rows(state, cache, pane, from.row, count).iter().map(|(row, line)| (*row, line.as_ref())),
+        (from, to),
+        gutter(pane),
+    );
     Some(text).filter(|text| !text.is_empty())
 }
 
@@ -108,13 +122,13 @@ pub fn draw(state: &State, cache: &ViewCache, buffer: &mut Buffer) {
     let Some(place) = cache.measured.place(zone) else { return };
     let top = place.top(&cache.measured);
     for ((row, line), y) in
-        rows(cache, selection.pane, top, usize::from(place.inner.height)).into_iter().zip(place.inner.y..)
+        rows(state, cache, selection.pane, top, usize::from(place.inner.height)).into_iter().zip(place.inner.y..)
     {
         let (from, to) = selection.ends();
         if !(from.row..=to.row).contains(&row) {
             continue;
         }
-        if let Some((start, end)) = columns(line, row, (from, to), gutter(selection.pane)) {
+        if let Some((start, end)) = columns(&line, row, (from, to), gutter(selection.pane)) {
             reverse(buffer, place.inner, y, start, end);
         }
     }

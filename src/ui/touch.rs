@@ -275,9 +275,9 @@ fn release(state: &State, cache: &ViewCache, at: Position) -> Option<Action> {
         return None;
     }
     let row = Extent { top: usize::try_from(anchor.row).ok()?, height: 1, rows: cache.measured.chat.rows };
-    let (turn, _, line) = cache.chat.visible(row).next()?;
+    let (turn, _, line) = cache.chat.visible(state, &cache.theme, row).next()?;
     let given = state.turns.get(turn)?.passages.len();
-    match cited(line, anchor.column, &cache.theme).filter(|passage| *passage < given) {
+    match cited(&line, anchor.column, &cache.theme).filter(|passage| *passage < given) {
         Some(passage) => Some(Action::Touch(TouchAction::ShowCited { turn, passage })),
         None => (state.shown_index() != Some(turn)).then_some(Action::Touch(TouchAction::ShowTurn(turn))),
     }
@@ -325,7 +325,7 @@ fn code_in_view(state: &State, cache: &ViewCache) -> usize {
     let Extent { rows, height, top } = cache.measured.chat;
     let start = cache.measured.turn_starts.get(index).copied().unwrap_or(0);
     let whole = Extent { rows, height: rows.saturating_sub(start), top: start };
-    let mut lines = cache.chat.visible(whole).take_while(|(turn, ..)| *turn == index).zip(start..);
+    let mut lines = cache.chat.visible(state, &cache.theme, whole).take_while(|(turn, ..)| *turn == index).zip(start..);
     let mut found = 0;
     for (at, block) in code_blocks(&turn.answer).iter().enumerate() {
         let first = one_line(block.lines().find(|line| !line.trim().is_empty()).unwrap_or_default());
