@@ -9,6 +9,7 @@ use ratatui::{
 };
 
 use super::{
+    code::Code,
     inline::{Inline, Joint, cut, is_joint, joint, row_width},
     table::Table,
     theme::Theme,
@@ -40,6 +41,8 @@ pub struct Markdown {
     settled_unknown: BTreeSet<u32>,
     unknown: BTreeSet<u32>,
     parsed_bytes: usize,
+    /// The blocks of code of the last block, as far as they have been looked at.
+    codes: Vec<Code>,
 }
 
 impl Markdown {
@@ -57,6 +60,7 @@ impl Markdown {
             settled_unknown: BTreeSet::new(),
             unknown: BTreeSet::new(),
             parsed_bytes: 0,
+            codes: Vec::new(),
         }
     }
 
@@ -77,6 +81,9 @@ impl Markdown {
         push_clean(&mut self.tail, &text[self.seen_lines..]);
         self.seen = text.len();
         self.parse();
+        if finished {
+            self.codes = Vec::new();
+        }
     }
 
     pub fn rows(&self) -> &[Line<'static>] {
@@ -105,6 +112,7 @@ impl Markdown {
         self.unknown.clone_from(&self.settled_unknown);
         let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
         let mut blocks = Blocks::new(self.width, self.passages, self.theme);
+        blocks.codes = std::mem::take(&mut self.codes);
         let mut depth = 0;
         // Where the last block starts, and the rows and unknown citations before it.
         let mut last = None;
@@ -114,7 +122,7 @@ impl Markdown {
                 self.unknown.append(&mut blocks.unknown);
                 // A block's range may leave out its first line's indentation.
                 let start = self.tail[..range.start].rfind('\n').map_or(0, |at| at + 1);
-                last = Some((start, self.rows.len(), self.unknown.clone()));
+                last = Some((start, self.rows.len(), self.unknown.clone(), blocks.codes_seen));
                 blocks.between = !self.rows.is_empty();
             }
             match event {
@@ -136,13 +144,15 @@ impl Markdown {
         }
         self.rows.append(&mut blocks.rows);
         self.unknown.append(&mut blocks.unknown);
+        self.codes = blocks.codes;
         // A whole line that began another block has closed those before it for good. A line that is still being written
         // has not: `2` is a new paragraph, `2.` one more item of the list above.
-        if let Some((start, rows, unknown)) = last.filter(|(start, ..)| *start < self.tail_lines) {
+        if let Some((start, rows, unknown, codes)) = last.filter(|(start, ..)| *start < self.tail_lines) {
             self.tail.drain(..start);
             self.tail_lines -= start;
             self.settled_rows = rows;
             self.settled_unknown = unknown;
+            self.codes.drain(..codes.min(self.codes.len()));
         }
     }
 }
@@ -184,6 +194,9 @@ struct Blocks {
     /// Target of each open link or picture, and where its text starts.
     links: Vec<(String, usize)>,
     code: Option<String>,
+    /// Those of the text, and how many of them have been met.
+    codes: Vec<Code>,
+    codes_seen: usize,
     table: Option<Table>,
 }
 
@@ -202,6 +215,8 @@ impl Blocks {
             styles: Vec::new(),
             links: Vec::new(),
             code: None,
+            codes: Vec::new(),
+            codes_seen: 0,
             table: None,
         }
     }
@@ -258,9 +273,16 @@ impl Blocks {
             Tag::CodeBlock(kind) => {
                 self.flush();
                 self.gap();
-                match kind {
-                    CodeBlockKind::Fenced(_) | CodeBlockKind::Indented => self.code = Some(String::new()),
+                let fence = match &kind {
+                    CodeBlockKind::Fenced(fence) => &**fence,
+                    CodeBlockKind::Indented => "",
+                };
+                if !self.codes.get(self.codes_seen).is_some_and(|code| code.is_of(fence)) {
+                    self.codes.truncate(self.codes_seen);
+                    self.codes.push(Code::new(fence));
                 }
+                self.codes_seen += 1;
+                self.code = Some(String::new());
             }
             Tag::List(number) => {
                 self.flush();
@@ -331,12 +353,22 @@ impl Blocks {
                 let code = self.code.take().unwrap_or_default();
                 let columns = self.columns();
                 let indent = columns.saturating_sub(2).min(2);
-                for line in sanitise(&code).trim_end_matches('\n').split('\n') {
+                let code = sanitise(&code);
+                let mut colours =
+                    self.codes.get_mut(self.codes_seen.saturating_sub(1)).map(std::mem::take).unwrap_or_default();
+                colours.update(&code, &self.theme);
+                for (at, line) in code.trim_end_matches('\n').split('\n').enumerate() {
+                    let mut start = 0;
                     for (y, piece) in cut(line, columns - indent).into_iter().enumerate() {
                         let indent = Span::raw(" ".repeat(indent));
                         let joint = joint(if y == 0 { Joint::Line } else { Joint::Nothing });
-                        self.row(vec![indent, joint, Span::styled(piece.to_owned(), self.theme.code)]);
+                        let spans = colours.spans(at, piece, start, &self.theme);
+                        self.row([indent, joint].into_iter().chain(spans).collect());
+                        start += piece.len();
                     }
+                }
+                if let Some(place) = self.codes.get_mut(self.codes_seen.saturating_sub(1)) {
+                    *place = colours;
                 }
             }
             TagEnd::List(_) => {

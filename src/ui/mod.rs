@@ -10,6 +10,7 @@
 mod cache;
 mod cells;
 mod chat;
+mod code;
 mod collections;
 mod evidence;
 mod help;

@@ -14,6 +14,8 @@ pub struct Theme {
     pub selected: Style,
     pub heading: Style,
     pub code: Style,
+    /// Numbers in code.
+    pub number: Style,
     pub link: Style,
     pub citation: Style,
     /// Bars and gauges.
@@ -36,6 +38,7 @@ impl Theme {
             selected: bold,
             heading: bold,
             code: with(plain, Color::Cyan),
+            number: with(plain, Color::Magenta),
             link: plain.add_modifier(Modifier::UNDERLINED),
             citation: with(bold, Color::Cyan),
             bar: with(plain, Color::Blue),

@@ -1,0 +1,164 @@
+//! Colours of code, line by line, so that a block that grows is looked at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use ratatui::{
+    style::{Modifier, Style},
+    text::Span,
+};
+use synoptic::{Highlighter, TokOpt};
+
+use super::theme::Theme;
+
+/// Columns of a tab; no line that gets here holds one.
+const TAB: usize = 4;
+/// A line of more bytes than this is data, and stays plain.
+const LONGEST: usize = 2000;
+
+/// Those of the languages met so far, without any line: making one takes a millisecond.
+static KNOWN: Mutex<BTreeMap<String, Highlighter>> = Mutex::new(BTreeMap::new());
+
+/// A block of code as far as it has been looked at.
+#[derive(Debug, Default)]
+pub struct Code {
+    fence: String,
+    highlighter: Option<Highlighter>,
+    /// Lines that are whole, with the byte where each of their tokens ends and how that looks.
+    lines: Vec<(String, Vec<(usize, Style)>)>,
+}
+
+impl Code {
+    /// A block whose fence names this language; any other name stays plain.
+    pub fn new(fence: &str) -> Self {
+        Self { fence: fence.to_owned(), highlighter: highlighter(fence), lines: Vec::new() }
+    }
+
+    /// Whether this is what the block's fence says: while it is written, it may say more than before.
+    pub fn is_of(&self, fence: &str) -> bool {
+        self.fence == fence
+    }
+
+    /// Looks at the lines that came since the last time. The last line, while it is still written, stays plain.
+    pub fn update(&mut self, code: &str, theme: &Theme) {
+        let Some(highlighter) = &mut self.highlighter else { return };
+        let mut whole = code.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        // What was there before stays as it is: text only grows.
+        for line in whole.by_ref().skip(self.lines.len()) {
+            let shown = if line.len() > LONGEST { "" } else { line };
+            highlighter.append(shown);
+            let mut end = 0;
+            let tokens = highlighter.line(self.lines.len(), shown).into_iter().map(|token| {
+                let (text, style) = match token {
+                    TokOpt::Some(text, name) => (text, style(&name, theme)),
+                    TokOpt::None(text) => (text, theme.code),
+                };
+                end += text.len();
+                (end, style)
+            });
+            let tokens = tokens.collect();
+            self.lines.push((line.to_owned(), tokens));
+        }
+    }
+
+    /// A piece of a line, which begins at this byte of it, in its colours.
+    pub fn spans(&self, line: usize, piece: &str, start: usize, theme: &Theme) -> Vec<Span<'static>> {
+        let plain = || vec![Span::styled(piece.to_owned(), theme.code)];
+        let Some((text, tokens)) = self.lines.get(line) else { return plain() };
+        if text.get(start..start + piece.len()) != Some(piece) {
+            return plain();
+        }
+        let mut spans = Vec::new();
+        let (mut at, stop) = (start, start + piece.len());
+        for (end, style) in tokens.iter().copied().chain([(stop, theme.code)]) {
+            let end = end.min(stop);
+            if let Some(token) = text.get(at..end).filter(|token| !token.is_empty()) {
+                spans.push(Span::styled(token.to_owned(), style));
+                at = end;
+            }
+        }
+        spans
+    }
+}
+
+fn highlighter(fence: &str) -> Option<Highlighter> {
+    let language = fence.split([' ', ',', '{', '\t']).next().unwrap_or_default().to_ascii_lowercase();
+    let extension = match language.as_str() {
+        "rust" => "rs",
+        "python" | "python3" => "py",
+        "javascript" | "jsx" | "node" => "js",
+        "typescript" => "ts",
+        "golang" => "go",
+        "kotlin" => "kt",
+        "csharp" | "c#" => "cs",
+        "haskell" => "hs",
+        "perl" => "pm",
+        "shell" | "zsh" | "console" | "fish" => "sh",
+        "jsonc" | "json5" => "json",
+        "patch" => "diff",
+        "latex" => "tex",
+        other => other,
+    };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(highlighter) = known.get(extension) {
+        return Some(highlighter.clone());
+    }
+    let highlighter = synoptic::from_extension(extension, TAB)?;
+    known.insert(extension.to_owned(), highlighter.clone());
+    Some(highlighter)
+}
+
+/// How a token of that name looks, by weight as well as by colour.
+fn style(name: &str, theme: &Theme) -> Style {
+    match name {
+        "comment" | "quote" => theme.dim.add_modifier(Modifier::ITALIC),
+        "string" | "character" | "insertion" => theme.good,
+        "keyword" | "heading" | "header" | "tag" | "bold" => theme.code.add_modifier(Modifier::BOLD),
+        "digit" | "boolean" | "key" => theme.number,
+        "deletion" => theme.bad,
+        "link" | "image" => theme.link,
+        _ => theme.code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(code: &Code, lines: &[&str], theme: &Theme) -> Vec<(String, Style)> {
+        let spans = lines.iter().enumerate().flat_map(|(at, line)| code.spans(at, line, 0, theme));
+        spans.map(|span| (span.content.into_owned(), span.style)).collect()
+    }
+
+    #[test]
+    fn a_block_that_grows_looks_as_if_it_had_come_at_once() {
+        let theme = Theme::new(true);
+        let text = "/* 漢字\n end */ let s = \"é\u{301}\"; // 1\nfn f() -> u8 { 12 }\n";
+        let lines: Vec<&str> = text.lines().collect();
+        let mut whole = Code::new("rust,ignore");
+        whole.update(text, &theme);
+        let expected = shown(&whole, &lines, &theme);
+        assert!(expected.contains(&("let".to_owned(), style("keyword", &theme))), "{expected:?}");
+        assert!(expected.contains(&("// 1".to_owned(), style("comment", &theme))), "{expected:?}");
+        assert!(expected.contains(&(" end */".to_owned(), style("comment", &theme))), "{expected:?}");
+        let mut grown = Code::new("rust");
+        for (at, _) in text.char_indices() {
+            grown.update(&text[..at], &theme);
+        }
+        assert_eq!(shown(&grown, &lines[..2], &theme), shown(&whole, &lines[..2], &theme));
+        grown.update(text, &theme);
+        assert_eq!(shown(&grown, &lines, &theme), expected);
+        // Whatever pieces a line is cut into, they are its text.
+        let line = lines[1];
+        let pieces: String = [&line[..9], &line[9..]]
+            .iter()
+            .zip([0, 9])
+            .flat_map(|(piece, start)| whole.spans(1, piece, start, &theme))
+            .map(|span| span.content.into_owned())
+            .collect();
+        assert_eq!(pieces, line);
+        assert_eq!(shown(&Code::new("klingon"), &["x"], &theme), [("x".to_owned(), theme.code)]);
+    }
+}
