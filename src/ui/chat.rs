@@ -38,6 +38,8 @@ pub struct ChatRows {
     starts: Vec<usize>,
     /// Bytes that were parsed for rows that are not kept any more.
     dropped_bytes: usize,
+    /// Rows that there were when the end was last in view.
+    seen: usize,
 }
 
 #[derive(Debug)]
@@ -320,6 +322,12 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let text = Rect { x: inner.x + GUTTER.min(inner.width), width: inner.width.saturating_sub(GUTTER), ..inner };
     cache.measured.put(Zone::Chat, area, text);
     pane::draw(frame, area, &theme, "Chat", focused, extent);
+    if extent.below() == 0 || cache.chat.seen == 0 {
+        cache.chat.seen = rows;
+    } else if rows > cache.chat.seen {
+        let place = pane::note(frame, area, "↓ new text below", theme.focus);
+        cache.measured.put(Zone::NewText, place, place);
+    }
     cache.chat.keep_near(state, &theme, extent);
     let lines: Vec<_> = cache.chat.visible(state, &theme, extent).collect();
     pane::rows(frame, inner, GUTTER, lines.iter().map(|(_, _, line)| line.as_ref()));

@@ -3,12 +3,13 @@
 use ratatui::{
     Frame,
     layout::{HorizontalAlignment, Rect},
+    style::Style,
     text::{Line, Span},
     widgets::{Block, BorderType},
 };
 
 use super::{cache::Extent, theme::Theme};
-use crate::text::{fit, one_line};
+use crate::text::{fit, one_line, width};
 
 /// Where a pane's content goes.
 pub fn inner(area: Rect) -> Rect {
@@ -33,6 +34,38 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, theme: &Theme, title: &str, focus
         block = block.title_top(hint);
     }
     frame.render_widget(block, area);
+    scrollbar(frame, area, style, extent);
+}
+
+/// Marks on the right border which part of the content is in view; nothing where all of it is.
+fn scrollbar(frame: &mut Frame<'_>, area: Rect, style: Style, extent: Extent) {
+    let track = usize::from(area.height.saturating_sub(2));
+    let hidden = extent.rows.saturating_sub(extent.height);
+    if hidden == 0 || track < 3 || area.width < 3 {
+        return;
+    }
+    let thumb = (track * extent.height / extent.rows).clamp(1, track - 1);
+    // Only the very first and the very last row touch the ends.
+    let room = track - thumb;
+    let at = match extent.top {
+        0 => 0,
+        top if top == hidden => room,
+        top => (top * room / hidden).clamp(1.min(room), room.saturating_sub(1).max(1.min(room))),
+    };
+    for row in at..at + thumb {
+        let y = area.y + 1 + u16::try_from(row).unwrap_or(u16::MAX);
+        frame.buffer_mut().set_string(area.right() - 1, y, "█", style);
+    }
+}
+
+/// Writes a note into the lower border of a pane, in the middle; returns where it stands.
+pub fn note(frame: &mut Frame<'_>, area: Rect, text: &str, style: Style) -> Rect {
+    let text = format!(" {} ", fit(text, usize::from(area.width.saturating_sub(6))));
+    let columns = u16::try_from(width(&text)).unwrap_or(u16::MAX).min(area.width);
+    let x = area.x + (area.width - columns) / 2;
+    let place = Rect { x, y: area.bottom().saturating_sub(1), width: columns, height: 1 };
+    frame.buffer_mut().set_stringn(place.x, place.y, text, usize::from(columns), style);
+    place
 }
 
 /// Writes rows from the top of an area on, `indent` columns in, as many as fit.

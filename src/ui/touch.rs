@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     app::{
-        Action, CollectionAction, CopyAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane,
-        PaletteAction, Point, Scroll, State, Step, TextPane, TouchAction, code_blocks,
+        Action, ChatScroll, CollectionAction, CopyAction, EvidenceAction, EvidencePane, Focus, IngestAction,
+        IngestPane, PaletteAction, Point, Scroll, State, Step, TextPane, TouchAction, code_blocks,
     },
     text::{one_line, width},
 };
@@ -38,6 +38,8 @@ pub enum Zone {
     Evidence(EvidencePane),
     Help,
     Palette,
+    /// The mark that there is new text below.
+    NewText,
 }
 
 /// Where a zone was in the last frame.
@@ -153,7 +155,7 @@ fn wheel(state: &State, measured: &Measured, at: Position, steps: isize) -> Opti
         return scroll(measured.help, Scroll::Help);
     }
     match measured.under(at)?.zone {
-        Zone::Chat | Zone::Input => {
+        Zone::Chat | Zone::Input | Zone::NewText => {
             scrolled(measured.chat, steps).map(|top| Action::Scroll(Scroll::Chat(measured.chat_from(top))))
         }
         Zone::Passages => {
@@ -219,6 +221,7 @@ fn press(state: &State, cache: &ViewCache, at: Position) -> Option<Action> {
         touch(TouchAction::Press { focus, anchor })
     };
     match (place.zone, place.entry(at)) {
+        (Zone::NewText, _) => Some(Action::Scroll(Scroll::Chat(ChatScroll::End))),
         (Zone::Chat, _) => text(Focus::Chat, TextPane::Chat),
         (Zone::PassageText, _) => text(Focus::PassageText, TextPane::Passage),
         (Zone::Passages, Some(passage)) => touch(TouchAction::ChoosePassage(passage)),

@@ -37,13 +37,22 @@ fn what_is_read_holds_still_while_the_answer_grows() {
     let before = world.screen();
     assert_ne!(before, end);
     world.send(delta(turn, &"More of it.\n\n".repeat(40)));
-    let rows =
-        |screen: &str| screen.lines().skip(2).map(|row| row.chars().take(60).collect::<String>()).collect::<Vec<_>>();
+    // Of what stands in the pane, not of its border.
+    let rows = |screen: &str| {
+        let inside = screen.lines().skip(2).take_while(|row| row.starts_with('│'));
+        inside.map(|row| row.chars().take(59).collect::<String>()).collect::<Vec<_>>()
+    };
     assert_eq!(rows(&world.screen()), rows(&before));
+    assert!(world.screen().contains("↓ new text below"));
     world.key(KeyModifiers::NONE, KeyCode::Tab);
     world.key(KeyModifiers::SHIFT, KeyCode::Char('G'));
     assert_eq!((world.state.focus, world.state.chat_scroll), (Focus::Chat, ChatScroll::End));
     assert!(world.screen().contains("More of it.▌"));
+    assert!(!world.screen().contains("new text below"));
+    world.key(KeyModifiers::NONE, KeyCode::PageUp);
+    world.send(delta(turn, "And more.\n\n"));
+    world.click_on("new text");
+    assert_eq!(world.state.chat_scroll, ChatScroll::End);
 }
 
 fn write(world: &mut World, text: &str) {

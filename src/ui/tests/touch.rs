@@ -42,7 +42,7 @@ impl World {
             .unwrap_or_else(|| panic!("{text:?} is not there:\n{}", self.screen()))
     }
 
-    fn click_on(&mut self, text: &str) {
+    pub fn click_on(&mut self, text: &str) {
         let (column, row) = self.find(text);
         self.click(column, row);
     }
