@@ -40,6 +40,8 @@ struct TurnRows {
     key: Key,
     head: Vec<Line<'static>>,
     body: Markdown,
+    /// The answer's last row is being written and is not shown yet.
+    held: bool,
     foot: Vec<Line<'static>>,
 }
 
@@ -109,7 +111,7 @@ impl ChatRows {
 impl TurnRows {
     fn new(key: &Key, theme: &Theme, width: usize) -> Self {
         let body = Markdown::new(width, key.passages, *theme);
-        Self { key: key.clone(), head: Vec::new(), body, foot: Vec::new() }
+        Self { key: key.clone(), head: Vec::new(), body, held: false, foot: Vec::new() }
     }
 
     fn update(&mut self, turn: &Turn, key: Key, theme: &Theme, width: usize) {
@@ -119,15 +121,21 @@ impl TurnRows {
         self.body.update(&turn.answer, !turn.state.is_running());
         self.head = head(turn, &key, theme, width);
         self.foot = foot(turn, &key, &self.body, theme, width);
+        self.held = theme.still && key.state == TurnState::Streaming;
         self.key = key;
     }
 
+    fn body(&self) -> &[Line<'static>] {
+        let rows = self.body.rows();
+        &rows[..rows.len().saturating_sub(usize::from(self.held))]
+    }
+
     fn rows(&self) -> impl Iterator<Item = &Line<'static>> {
-        self.head.iter().chain(self.body.rows()).chain(&self.foot)
+        self.head.iter().chain(self.body()).chain(&self.foot)
     }
 
     fn len(&self) -> usize {
-        self.head.len() + self.body.rows().len() + self.foot.len()
+        self.head.len() + self.body().len() + self.foot.len()
     }
 }
 
@@ -261,7 +269,7 @@ fn marks(state: &State, chat: &ChatRows, extent: Extent, theme: &Theme, frame: &
         }
         let rows = &chat.turns[turn];
         let last = rows.head.len() + rows.body.rows().len();
-        if rows.key.state == TurnState::Streaming && row + 1 == last {
+        if rows.key.state == TurnState::Streaming && row + 1 == last && !theme.still {
             let at = (inner.x + GUTTER).saturating_add(line.width() as u16).min(inner.right().saturating_sub(1));
             frame.render_widget("▌", Rect { x: at, y, width: 1, height: 1 });
         }
