@@ -96,6 +96,29 @@ mod tests {
 
     use super::*;
 
+    /// Whatever the application itself draws; what documents hold may be a `?`.
+    #[test]
+    fn every_sign_of_our_own_has_one_in_ascii() {
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui")];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.extend(Some(path).filter(|path| !path.ends_with("tests")));
+                    continue;
+                }
+                let code = std::fs::read_to_string(&path).unwrap_or_default();
+                let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                for c in code.chars().filter(|c| !c.is_ascii()) {
+                    seen += 1;
+                    assert_ne!(sign(c.encode_utf8(&mut [0; 4])), '?', "{c:?} in {}", path.display());
+                }
+            }
+        }
+        assert!(seen > 100, "only {seen} signs were looked at");
+    }
+
     #[test]
     fn each_column_keeps_its_place() {
         let cases = [

@@ -130,6 +130,8 @@ fn reduced_motion_shows_whole_rows_and_nothing_that_grows() {
     moving.send(delta(turn, "word"));
     assert!(cursor(&moving.screen()));
 
+    let mut world = World::new(80, 24);
+    world.cache = ViewCache::new(Look { still: true, ..Look::default() }, Keymap::default());
     world.send(Event::Action(Action::SwitchView(View::Ingest)));
     let snapshot =
         ProgressSnapshot { stage: Stage::Downloading, bytes_done: 50, bytes_total: 100, ..ProgressSnapshot::default() };
