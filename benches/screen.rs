@@ -9,7 +9,7 @@ use anyhow::Context;
 use askdocs::{
     app::{Action, ChatScroll, Event, Scroll, State},
     domain::{FinishReason, SearchSettings, StageTimings, TurnId},
-    ui::{Keymap, Theme, ViewCache, view},
+    ui::{Keymap, Look, ViewCache, view},
 };
 use ratatui::{Terminal, backend::TestBackend};
 use rustix::time::{ClockId, clock_gettime};
@@ -46,7 +46,7 @@ impl App {
     fn new() -> anyhow::Result<Self> {
         let mut app = Self {
             state: State::new(SearchSettings::default()),
-            cache: ViewCache::new(Theme::new(true), Keymap::default()),
+            cache: ViewCache::new(Look::default(), Keymap::default()),
             terminal: Terminal::new(TestBackend::new(COLUMNS, ROWS))?,
         };
         let name = "bench".to_owned();

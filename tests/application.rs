@@ -6,10 +6,6 @@ use common::{home::Home, pty::Pty};
 
 const CTRL_C: &str = "\x03";
 
-fn is_restored(screen: &vt100::Screen) -> bool {
-    !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
-}
-
 #[test]
 fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
     let home = Home::with_model();
@@ -54,7 +50,7 @@ fn from_the_first_frame_to_an_answer_and_back_to_the_shell() {
     pty.wait_for_text("again");
     pty.send(CTRL_C);
     assert_eq!(pty.finish(), 0);
-    assert!(is_restored(pty.screen.screen()), "the terminal is whole again");
+    assert!(pty.left_behind().is_empty(), "{:?}", pty.left_behind());
     let history = std::fs::read_to_string(home.path().join("state/history.jsonl")).unwrap();
     assert_eq!(history.lines().count(), 2, "questions are kept for the next run");
 }
@@ -73,20 +69,6 @@ fn an_empty_milvus_is_shown_as_it_is_and_left_so() {
     assert_eq!(pty.finish(), 0);
     let list = home.run(&[&["collections", "list", "--json"][..], &lite].concat());
     assert_eq!(list.json(), serde_json::json!([]), "nothing was put into it");
-}
-
-#[test]
-fn a_signal_gives_the_terminal_back() {
-    let home = Home::with_model();
-    for signal in ["-TERM", "-HUP", "-INT", "-QUIT"] {
-        let mut pty = Pty::start(home.path(), &[], 24, 80);
-        pty.wait_for_text("askdocs");
-        let pid = pty.child.process_id().unwrap();
-        let killed = std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-        assert!(killed.success());
-        assert_eq!(pty.finish(), 0, "{signal} ends it in order");
-        assert!(is_restored(pty.screen.screen()), "the terminal is whole again after {signal}");
-    }
 }
 
 /// The emulator never answers when it is asked where its cursor is, as some real terminals don't.

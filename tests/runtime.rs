@@ -2,7 +2,6 @@
 //! is a buffer. Time is paused: waiting costs nothing and always ends when all there is to do has been done.
 
 use std::{
-    future::pending,
     io,
     sync::{
         Arc, Mutex,
@@ -22,7 +21,7 @@ use askdocs::{
     rag::Templates,
     runtime::{EditError, Host, Opened, Setup, run},
     store::{Capabilities, Health, KeywordIndex, StoreError, VectorStore, WriteGuard},
-    ui::Theme,
+    ui::Look,
 };
 use async_trait::async_trait;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -252,9 +251,6 @@ struct FakeHost {
 }
 
 impl Host for FakeHost {
-    fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
-    }
     fn copy(&mut self, text: &str) -> io::Result<bool> {
         self.copied.push(text.to_owned());
         Ok(text.len() <= 100)
@@ -265,9 +261,6 @@ impl Host for FakeHost {
     }
     async fn edit(&mut self, text: &str) -> io::Result<Result<String, EditError>> {
         Ok(if text.is_empty() { Err(EditError::NotSet) } else { Ok(format!("{text}, and why?\n")) })
-    }
-    async fn terminated(&mut self) {
-        pending().await
     }
 }
 
@@ -365,7 +358,8 @@ impl World {
                     })
                 }
             })),
-            theme: Theme::new(false),
+            look: Look::default(),
+            notify: false,
             keymap: askdocs::ui::Keymap::default(),
         };
         let (keys, typed) = mpsc::unbounded_channel();

@@ -210,6 +210,8 @@ pub static COMMANDS: &[Command] = &[
     take("collection", "NAME", named_collection, "ask another collection from now on"),
     take("model", "NAME", model, "another model of the configured server answers from now on; none quotes"),
     act("mouse", Places::ALL, Action::Touch(TouchAction::Toggle), "the mouse to the terminal, or back", ""),
+    take("theme", "NAME", theme, "the colours: terminal, dark, light, high-contrast, mono"),
+    act("next-theme", Places::ALL, Action::NextTheme, "the colours after these", ""),
     act("redraw", Places::ALL, Action::Redraw, "draw the screen anew", ""),
     act("suspend", Places::ALL, Action::Suspend, "to the shell; `fg` comes back", ""),
     act("interrupt", Places::ALL, Action::Interrupt, "clear the line or stop the answer; twice quits", ""),
@@ -225,6 +227,10 @@ fn k(word: &str) -> Result<Action, String> {
 
 fn mode(word: &str) -> Result<Action, String> {
     word.parse::<Mode>().map(|mode| Action::Set(Setting::Mode(mode)))
+}
+
+fn theme(word: &str) -> Result<Action, String> {
+    word.parse().map(Action::SetTheme)
 }
 
 fn weight(word: &str) -> Result<Action, String> {

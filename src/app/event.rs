@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, IngestRun, JobId, Message, Mode, Passage,
-    ProgressSnapshot, Projection, SearchSettings, SourceSpec, StageTimings, TurnId, Usage,
+    ProgressSnapshot, Projection, SearchSettings, SourceSpec, StageTimings, ThemeName, TurnId, Usage,
 };
 
 /// Everything that can happen to the application.
@@ -245,6 +245,9 @@ pub enum Action {
     Escape,
     /// Ctrl-C: clears the input or stops the answer; a second one quits.
     Interrupt,
+    /// Draws in the theme after this one, or in this one.
+    NextTheme,
+    SetTheme(ThemeName),
     Redraw,
     Suspend,
     Quit,

@@ -4,7 +4,7 @@ use nucleo_matcher::{
 };
 
 use super::{Action, COMMANDS, Command, Does, Editor, Place, State};
-use crate::domain::Mode;
+use crate::domain::{Mode, ThemeName};
 
 /// Stands for no model among their names.
 pub(super) const NO_MODEL: &str = "none";
@@ -105,6 +105,7 @@ impl State {
     ) -> Vec<Choice> {
         let known: Vec<String> = match command.name {
             "mode" => Mode::ALL.iter().map(|mode| mode.name().to_owned()).collect(),
+            "theme" => ThemeName::ALL.iter().map(|theme| theme.name().to_owned()).collect(),
             "collection" => self.collections.entries.iter().flatten().map(|entry| entry.name().to_owned()).collect(),
             "model" => self.chat_models.iter().cloned().chain([NO_MODEL.to_owned()]).collect(),
             _ => Vec::new(),

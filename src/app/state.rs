@@ -4,12 +4,15 @@ use super::{
     ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, Hints, History, IngestJob, IngestView,
     Palette, Recall, Step, Touch,
 };
-use crate::domain::{Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, Turn};
+use crate::domain::{
+    Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, ThemeName, Turn,
+};
 
 /// The whole application as data. Read it to draw; [`State::update`] changes it.
 #[derive(Debug, Default)]
 pub struct State {
     pub view: View,
+    pub theme: ThemeName,
     /// The help overlay is open.
     pub help: bool,
     /// The commands to choose from, while they are open.
@@ -214,6 +217,11 @@ impl State {
     /// Files of the embedding model are being downloaded.
     pub fn is_downloading(&self) -> bool {
         matches!(&self.model, Model::Loading { snapshot, .. } if snapshot.stage == Stage::Downloading)
+    }
+
+    /// Whether there is something that a person may wait for.
+    pub fn is_working(&self) -> bool {
+        self.running_turn().is_some() || self.ingest.is_some()
     }
 
     /// Name of the collection that is searched, once the store is open.

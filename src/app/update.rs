@@ -12,7 +12,7 @@ use super::{
     Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Places,
     RecallAction, Scroll, State, Step, Store, View,
 };
-use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, Turn, TurnId, TurnState};
+use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, ThemeName, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -318,6 +318,8 @@ impl State {
                     return self.stop_answer();
                 }
             }
+            Action::NextTheme => self.set_theme(self.theme.next()),
+            Action::SetTheme(theme) => self.set_theme(theme),
             Action::Redraw => return vec![Effect::Redraw],
             Action::Suspend => return vec![Effect::Suspend],
             Action::Quit => return vec![Effect::Quit],
@@ -339,6 +341,11 @@ impl State {
             }
             None => self.write_collection_line(write),
         }
+    }
+
+    fn set_theme(&mut self, theme: ThemeName) {
+        self.theme = theme;
+        self.notice = Some(format!("theme {theme}; `theme = \"{theme}\"` under [ui] in the configuration keeps it"));
     }
 
     fn submit(&mut self) -> Vec<Effect> {

@@ -1,5 +1,6 @@
 //! The command line: arguments, wiring, output. The only place that names concrete engines and models.
 
+mod appearance;
 mod args;
 mod ask;
 mod collections;
@@ -36,6 +37,8 @@ pub enum Outcome {
     /// Something was skipped, or the answer is not whole.
     Partly,
     Interrupted,
+    /// By the signal of this number, in order.
+    Signalled(u8),
 }
 
 /// The arguments or the configuration make no sense: exit code 2.
@@ -44,7 +47,7 @@ pub enum Outcome {
 pub struct UsageError(pub String);
 
 /// Parses the arguments, runs the command, prints its error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
-/// 3 done in part, 130 interrupted.
+/// 3 done in part, 130 interrupted; the application ended by another signal: 128 and its number.
 pub fn main() -> ExitCode {
     telemetry::turn_off();
     let args = match Args::try_parse() {
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Partly) => ExitCode::from(3),
         Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
+        Ok(Outcome::Signalled(number)) => ExitCode::from(128 + number),
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

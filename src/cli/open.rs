@@ -5,10 +5,12 @@ use std::{
     sync::Arc,
 };
 
+use crossterm::style::force_color_output;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::{
     Outcome, UsageError,
+    appearance::appearance,
     output::Output,
     progress::shown,
     wire::{self, Wiring},
@@ -16,10 +18,11 @@ use super::{
 use crate::{
     app::State,
     config::Place,
-    runtime::{self, Opened, Setup, TerminalGuard},
-    ui::Theme,
+    runtime::{self, Ended, Opened, Setup, TerminalGuard},
 };
 
+/// SIGHUP's number: a terminal that is gone has hung up, told or not.
+const HANG_UP: u8 = 1;
 /// From this size on the log is begun anew.
 const LARGEST_LOG_BYTES: u64 = 1_000_000;
 
@@ -29,11 +32,16 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         let message = "the application needs a terminal; hint: `askdocs ask QUESTION` and `askdocs search QUERY` work without one";
         return Err(UsageError(message.to_owned()).into());
     }
+    let environment = |name: &str| std::env::var(name).ok();
+    let (theme, look) = appearance(wiring.config.ui, output.colour(), environment)?;
+    // Which colours are shown is decided by now; crossterm would decide again, and leave out what a person has chosen.
+    force_color_output(true);
     log_to_file(&wiring);
     get_milvus_lite(&wiring, output).await?;
     let mut state = State::new(wiring.config.search);
     let mouse = wiring.config.ui.mouse;
     state.touch.mouse = mouse;
+    state.theme = theme;
     let (chat, chat_note) = match wiring.chat() {
         Ok(chat) => {
             let key = wiring
@@ -52,7 +60,8 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         chat_note,
         templates: wiring.templates(),
         chunker: wiring.config.chunker.clone(),
-        theme: Theme::new(output.colour()),
+        look,
+        notify: wiring.config.ui.notify,
         keymap: wire::keymap(&wiring.config)?,
         history_file: paths.state.join("history.jsonl"),
         now: wire::now,
@@ -71,10 +80,14 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         }),
     };
     let mut guard = TerminalGuard::enter(mouse)?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout()))?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(guard.output()))?;
     let input = guard.input();
-    runtime::run(setup, state, &mut terminal, input, &mut guard).await?;
-    Ok(Outcome::Done)
+    let ended = runtime::run(setup, state, &mut terminal, input, &mut guard).await?;
+    Ok(match ended {
+        Ended::Quit => Outcome::Done,
+        Ended::InputClosed => Outcome::Signalled(HANG_UP),
+        Ended::Signal(number) => Outcome::Signalled(number),
+    })
 }
 
 /// Gets Milvus Lite before the screen is taken, where it is needed and not here yet: nothing can be shown without it,

@@ -18,7 +18,7 @@ use raw::RawConfig;
 pub use store::{Place, Store, Tls};
 
 use crate::{
-    domain::{Chunker, Fusion, Pooling, SearchSettings},
+    domain::{Chunker, Fusion, Pooling, SearchSettings, ThemeName},
     text::one_line,
 };
 
@@ -44,13 +44,6 @@ pub struct Config {
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
-/// How the application is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ui {
-    /// The mouse works in the application; otherwise it is the terminal's.
-    pub mouse: bool,
-}
-
 /// Which embedding model, and how to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embed {
@@ -64,6 +57,26 @@ pub struct Embed {
     pub sessions: usize,
     /// ONNX Runtime's library; got by itself when `None`.
     pub onnxruntime: Option<PathBuf>,
+}
+
+/// How the application looks and behaves on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ui {
+    /// The mouse works in the application; otherwise it is the terminal's.
+    pub mouse: bool,
+    pub theme: ThemeName,
+    /// Draw with ASCII alone; `None`: where the locale knows no more.
+    pub ascii: Option<bool>,
+    /// Nothing moves by itself.
+    pub reduced_motion: bool,
+    /// Ring the terminal's bell when long work ends while the person is elsewhere.
+    pub notify: bool,
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self { mouse: true, theme: ThemeName::default(), ascii: None, reduced_motion: false, notify: false }
+    }
 }
 
 /// The texts that a model is asked with.
@@ -208,7 +221,16 @@ impl RawConfig {
             chunker,
             llm: Llm::from_raw(llm)?,
             prompt,
-            ui: Ui { mouse: ui.mouse.unwrap_or(true) },
+            ui: Ui {
+                theme: match ui.theme {
+                    None => ThemeName::default(),
+                    Some(theme) => theme.parse().map_err(|message| ("ui.theme", message))?,
+                },
+                ascii: ui.ascii,
+                reduced_motion: ui.reduced_motion.unwrap_or(false),
+                notify: ui.notify.unwrap_or(false),
+                mouse: ui.mouse.unwrap_or(true),
+            },
             keys: keys.into_iter().map(|(name, keys)| (name, keys.list())).collect(),
         })
     }
@@ -288,6 +310,10 @@ mod tests {
             (
                 "[llm]\nprovider = \"leptn\"\n",
                 "askdocs.toml:2:1: llm.provider: no such provider: \"leptn\"; did you mean \"lepton\"?",
+            ),
+            (
+                "[ui]\ntheme = \"pink\"\n",
+                "askdocs.toml:2:1: ui.theme: no such theme: \"pink\"; there are terminal, dark, light, high-contrast, mono",
             ),
             ("[llm]\nprovider = \"custom\"\n", "askdocs.toml:1:2: llm.base_url: provider \"custom\" needs it"),
             ("search.mode = \"dense\"\n  search . \"k\" = 0\n", "askdocs.toml:2:12: search.k: 0 is"),

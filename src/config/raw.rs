@@ -29,12 +29,6 @@ pub enum RawKeys {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawUi {
-    pub mouse: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct RawStore {
     pub engine: Option<String>,
     pub uri: Option<String>,
@@ -100,6 +94,16 @@ impl RawKeys {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUi {
+    pub mouse: Option<bool>,
+    pub theme: Option<String>,
+    pub ascii: Option<bool>,
+    pub reduced_motion: Option<bool>,
+    pub notify: Option<bool>,
+}
+
 /// Every key of the file that is not in two tables, so that a test can hold the example against this list.
 #[cfg(test)]
 pub const KEYS: &[&str] = &[
@@ -134,6 +138,10 @@ pub const KEYS: &[&str] = &[
     "system_prompt",
     "user_prompt",
     "mouse",
+    "theme",
+    "ascii",
+    "reduced_motion",
+    "notify",
 ];
 
 impl RawConfig {

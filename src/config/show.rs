@@ -50,6 +50,12 @@ impl Config {
         key("user_prompt", text(&self.prompt.user));
         key("[ui]", none());
         key("mouse", Value::Boolean(self.ui.mouse));
+        key("theme", text(self.ui.theme.name()));
+        if let Some(ascii) = self.ui.ascii {
+            key("ascii", Value::Boolean(ascii));
+        }
+        key("reduced_motion", Value::Boolean(self.ui.reduced_motion));
+        key("notify", Value::Boolean(self.ui.notify));
         if !self.keys.is_empty() {
             key("[keys]", none());
         }
@@ -128,7 +134,8 @@ mod tests {
         let own = "collection = \"x\"\n[search]\nfusion = \"rrf\"\nrrf_k = 20\nk = 9\n[embed]\nmodel = \"a/b\"\npooling = \"cls\"\n[ingest]\nchunker = \"split:\\\"# \\\"\"\n[llm]\nprovider = \"lepton\"\ntemperature = 0.2\nmax_tokens = 9\ncitations = true\nsystem_prompt = \"a\\n\\\"b\\\"\"\n";
         let server = "[store]\nuri = \"https://h/d\"\ntoken_env = \"\"\nca_certificate = \"ca.pem\"\nclient_certificate = \"c\"\nclient_key = \"k\"\ntls_server_name = \"n\"\ncall_timeout_s = 99\n";
         let lite = "[store]\nuri = \"./x.db\"\n";
-        for written in ["", own, server, lite, "store.engine = \"milvus\"", "store.uri = \"embedded\""] {
+        let ui = "[ui]\ntheme = \"high-contrast\"\nascii = false\nreduced_motion = true\nnotify = true\n";
+        for written in ["", own, server, lite, ui, "store.engine = \"milvus\"", "store.uri = \"embedded\""] {
             let config = Config::parse(written, "written").unwrap();
             assert_eq!(Config::parse(&config.to_toml(), "shown").unwrap(), config);
         }

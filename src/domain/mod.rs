@@ -10,6 +10,7 @@ mod scores;
 mod secret;
 mod shard;
 mod source;
+mod theme;
 mod turn;
 
 pub use chunk::{Chunk, ChunkId, Vector};
@@ -22,6 +23,7 @@ pub use scores::{Candidate, Fusion, Hit, Metric, Mode, Passage, Scores};
 pub use secret::Secret;
 pub use shard::Shard;
 pub use source::{Chunker, SourceSpec};
+pub use theme::ThemeName;
 pub use turn::{
     Answer, Citation, FinishReason, Message, Role, SearchSettings, StageTimings, Turn, TurnId, TurnState, Usage,
 };

@@ -4,20 +4,53 @@ use tokio::time::Instant;
 
 /// Between two frames that no key asked for: 30 a second.
 const STREAMING: Duration = Duration::from_millis(33);
+/// The same where nothing should move by itself: 4 a second.
+const CALM: Duration = Duration::from_millis(250);
+/// The same while the person is elsewhere.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 /// Between two frames that keys asked for: a held key or a paste does not draw every character.
 const TYPING: Duration = Duration::from_millis(8);
+
+/// How often what changes by itself is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    #[default]
+    Streaming,
+    Calm,
+}
 
 /// Decides when to draw: only when something asked for it, soon after a key, at most 30 times a second otherwise. It
 /// has no clock of its own.
 #[derive(Debug, Default)]
 pub struct FrameLimiter {
+    pace: Pace,
+    elsewhere: bool,
     last: Option<Instant>,
     due: Option<Instant>,
 }
 
 impl FrameLimiter {
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
+    /// The person looks at something else now, or is back; true when they came back and may find an old frame.
+    pub fn set_elsewhere(&mut self, elsewhere: bool) -> bool {
+        std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere && self.due.is_some()
+    }
+
     /// Something changed by itself, for example a piece of an answer came.
     pub fn ask(&mut self, now: Instant) {
+        let interval = match (self.elsewhere, self.pace) {
+            (true, _) => ELSEWHERE,
+            (false, Pace::Calm) => CALM,
+            (false, Pace::Streaming) => STREAMING,
+        };
+        self.ask_within(now, interval);
+    }
+
+    /// The terminal has another size.
+    pub fn ask_resized(&mut self, now: Instant) {
         self.ask_within(now, STREAMING);
     }
 
@@ -69,5 +102,23 @@ mod tests {
         assert_eq!(frames.due(), Some(at(28)));
         frames.drawn(at(28));
         assert_eq!(frames.due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calm_and_elsewhere_are_slower_and_keys_are_not() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut frames = FrameLimiter::new(Pace::Calm);
+        frames.drawn(at(0));
+        frames.ask(at(1));
+        assert_eq!(frames.due(), Some(at(250)));
+        frames.ask_now(at(2));
+        assert_eq!(frames.due(), Some(at(8)));
+        frames.drawn(at(8));
+        frames.set_elsewhere(true);
+        frames.ask(at(9));
+        assert_eq!(frames.due(), Some(at(1008)));
+        frames.ask_resized(at(10));
+        assert_eq!(frames.due(), Some(at(41)));
     }
 }

@@ -4,6 +4,7 @@
 //! The loop waits for input, for events of its tasks, for a draw that is due, and for the next sample of running work;
 //! with nothing to do it does not wake at all.
 
+mod attention;
 mod bursts;
 mod clipboard;
 mod drafts;
@@ -11,18 +12,28 @@ mod effects;
 mod export;
 mod frames;
 mod history;
+mod output;
 mod outside;
 pub mod runs;
+mod signals;
 mod terminal;
 
-use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{pending, ready},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use attention::Attention;
 pub use clipboard::{OpenClipboard, Writing, system_clipboard};
 use crossterm::event::Event as TerminalEvent;
 use drafts::Drafts;
 use effects::Effects;
 pub use effects::{Opened, Opening, Preparing};
-use frames::FrameLimiter;
+use frames::{FrameLimiter, Pace};
 use futures_util::{Stream, StreamExt};
 pub use outside::EditError;
 use ratatui::{
@@ -30,14 +41,15 @@ use ratatui::{
     backend::Backend,
     layout::{Position, Rect},
 };
+pub use signals::Signal;
 pub use terminal::{TerminalGuard, TerminalInput};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
 use crate::{
-    app::{Effect, Event, State},
+    app::{Action, Effect, Event, State},
     chat::ChatModel,
     domain::Chunker,
     rag::Templates,
@@ -48,6 +60,8 @@ use crate::{
 const SAMPLE_EVERY: Duration = Duration::from_millis(150);
 /// Events that may wait for the loop; when it is full the sender waits, and so does the socket behind it.
 const EVENT_QUEUE: usize = 256;
+/// How long what a person should know of may take to be heard once its consequences are there.
+const HEARD_WITHIN: Duration = Duration::from_millis(100);
 
 /// What the application is made from. Nothing of it has been opened, loaded or connected yet: that happens behind the
 /// first frame.
@@ -71,17 +85,38 @@ pub struct Setup {
     pub draft_file: PathBuf,
     /// The system's clipboard; `None`: only the terminal's is written to.
     pub clipboard: Option<OpenClipboard>,
-    pub theme: ui::Theme,
+    pub look: ui::Look,
+    /// Ring the terminal's bell when long work ends while the person is elsewhere.
+    pub notify: bool,
     pub keymap: ui::Keymap,
 }
 
-/// What the loop asks of the place it runs in.
+/// How the application ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The person quit it.
+    Quit,
+    /// There is nothing to read keys from any more.
+    InputClosed,
+    /// By the signal of this number.
+    Signal(u8),
+}
+
+/// What the loop asks of the place it runs in. A place that is no terminal has some of it only.
 pub trait Host {
-    /// Gives the terminal back to the shell until the person returns.
+    /// Waits for what comes from outside the terminal.
+    fn signal(&mut self) -> impl Future<Output = Signal> {
+        pending()
+    }
+
+    /// Gives the terminal back to the shell until the person returns; gives the number of the signal that asked the
+    /// program to end meanwhile.
     ///
     /// # Errors
     /// When the terminal can't be switched.
-    fn suspend(&mut self) -> io::Result<()>;
+    fn suspend(&mut self) -> impl Future<Output = io::Result<Option<u8>>> {
+        ready(Ok(None))
+    }
 
     /// Gives text to the terminal's own clipboard. False where it is more than terminals take.
     ///
@@ -102,8 +137,30 @@ pub trait Host {
     /// When the terminal can't be switched.
     fn edit(&mut self, text: &str) -> impl Future<Output = io::Result<Result<String, EditError>>>;
 
-    /// Waits for a signal that asks the program to end.
-    fn terminated(&mut self) -> impl Future<Output = ()>;
+    /// Switches the terminal anew after others may have used it.
+    ///
+    /// # Errors
+    /// When it can't be switched.
+    fn take_again(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A frame is complete: shows it, and `title` as the window's.
+    ///
+    /// # Errors
+    /// When the terminal takes no more.
+    fn frame_drawn(&mut self, title: &str) -> io::Result<()> {
+        let _ = title;
+        Ok(())
+    }
+
+    /// Calls the person back.
+    ///
+    /// # Errors
+    /// When the terminal takes no more.
+    fn ring(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Runs the application until it is quit or its input ends.
@@ -116,7 +173,7 @@ pub async fn run<B, S, H>(
     terminal: &mut Terminal<B>,
     input: S,
     host: &mut H,
-) -> anyhow::Result<()>
+) -> anyhow::Result<Ended>
 where
     B: Backend,
     B::Error: Send + Sync + 'static,
@@ -124,32 +181,42 @@ where
     H: Host,
 {
     let (events, inbox) = mpsc::channel(EVENT_QUEUE);
-    let mut screen = Screen {
-        terminal,
-        cache: ui::ViewCache::new(setup.theme, setup.keymap.clone()),
-        frames: FrameLimiter::default(),
-    };
+    let frames = FrameLimiter::new(if setup.look.still { Pace::Calm } else { Pace::Streaming });
+    let cache = ui::ViewCache::new(setup.look, setup.keymap.clone());
+    let mut screen = Screen { terminal, cache, frames, attention: Attention::new(setup.notify) };
     // The first frame before anything else is begun.
-    screen.draw(&state)?;
+    screen.draw(&state, host)?;
     let mut drafts = Drafts::new(setup.draft_file.clone());
     let mut effects = Effects::start(setup, events);
     let input = bursts::with_pastes(input);
     // However the loop ends, its inbox is closed by then: no task waits for room in it while all are told to end.
     let ended = drive(&mut state, &mut screen, inbox, input, host, &mut effects, &mut drafts).await;
     tokio::join!(drafts.finish(state.draft()), effects.stop());
-    ended
+    match ended {
+        Ok(ended) => Ok(ended),
+        // A terminal that goes away may be missed by a frame before it is told.
+        Err(error) => match timeout(HEARD_WITHIN, host.signal()).await {
+            Ok(Signal::End(number)) => Ok(Ended::Signal(number)),
+            Ok(Signal::Stop | Signal::Continued) | Err(_) => Err(error),
+        },
+    }
 }
 
-/// What is drawn on, and when.
+/// What is drawn on, when, and whether somebody looks at it.
 struct Screen<'a, B: Backend> {
     terminal: &'a mut Terminal<B>,
     cache: ui::ViewCache,
     frames: FrameLimiter,
+    attention: Attention,
 }
 
-impl<B: Backend> Screen<'_, B> {
-    fn draw(&mut self, state: &State) -> Result<(), B::Error> {
+impl<B: Backend> Screen<'_, B>
+where
+    B::Error: Send + Sync + 'static,
+{
+    fn draw(&mut self, state: &State, host: &mut impl Host) -> anyhow::Result<()> {
         self.terminal.draw(|frame| ui::view(state, &mut self.cache, frame))?;
+        host.frame_drawn(&ui::title(state, &self.cache))?;
         self.frames.drawn(Instant::now());
         Ok(())
     }
@@ -173,7 +240,7 @@ async fn drive<B, S, H>(
     host: &mut H,
     effects: &mut Effects,
     drafts: &mut Drafts,
-) -> anyhow::Result<()>
+) -> anyhow::Result<Ended>
 where
     B: Backend,
     B::Error: Send + Sync + 'static,
@@ -186,19 +253,36 @@ where
     loop {
         let now = Instant::now();
         if screen.frames.is_due(now) {
-            screen.draw(state)?;
+            screen.draw(state, host)?;
         }
         let mut batch = VecDeque::new();
         tokio::select! {
             biased;
-            () = host.terminated() => return Ok(()),
+            signal = host.signal() => match signal {
+                Signal::End(number) => return Ok(Ended::Signal(number)),
+                Signal::Stop => batch.push_back(Event::Action(Action::Suspend)),
+                Signal::Continued => {
+                    host.take_again()?;
+                    screen.clear()?;
+                }
+            },
             read = input.next() => match read {
-                None | Some(Err(_)) => return Ok(()),
+                None | Some(Err(_)) => return Ok(Ended::InputClosed),
                 Some(Ok(event)) => {
+                    match event {
+                        TerminalEvent::FocusLost => screen.attention.is_here = false,
+                        TerminalEvent::FocusGained => screen.attention.is_here = true,
+                        // A window that is being dragged asks for a frame with every pixel.
+                        TerminalEvent::Resize(..) => screen.frames.ask_resized(Instant::now()),
+                        TerminalEvent::Key(_) | TerminalEvent::Mouse(_) | TerminalEvent::Paste(_) => {}
+                    }
+                    if screen.frames.set_elsewhere(!screen.attention.is_here) {
+                        screen.frames.ask_now(Instant::now());
+                    }
                     let resized = matches!(event, TerminalEvent::Resize(..));
                     batch.extend(ui::key(state, &screen.cache, event).map(Event::Action));
                     // What means nothing, as most that a mouse does, costs no frame.
-                    if resized || !batch.is_empty() {
+                    if !resized && !batch.is_empty() {
                         screen.frames.ask_now(Instant::now());
                     }
                 }
@@ -225,9 +309,11 @@ where
             }
             for effect in state.update(event) {
                 match effect {
-                    Effect::Quit => return Ok(()),
+                    Effect::Quit => return Ok(Ended::Quit),
                     Effect::Suspend => {
-                        host.suspend()?;
+                        if let Some(number) = host.suspend().await? {
+                            return Ok(Ended::Signal(number));
+                        }
                         screen.clear()?;
                     }
                     Effect::Redraw => screen.clear()?,
@@ -246,5 +332,8 @@ where
             }
         }
         drafts.note(state.draft(), Instant::now());
+        if screen.attention.is_due(state.is_working(), Instant::now()) {
+            host.ring()?;
+        }
     }
 }

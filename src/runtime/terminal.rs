@@ -16,17 +16,23 @@ use crossterm::{
     Command,
     clipboard::CopyToClipboard,
     cursor,
-    event::{self, EventStream},
+    event::{
+        self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, EventStream,
+        KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+    },
     execute, queue,
-    style::ResetColor,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode},
+    style::{Print, ResetColor},
+    terminal::{
+        EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+    },
 };
-
 use futures_util::Stream;
 
 use super::{
-    Host,
+    HEARD_WITHIN, Host,
+    output::Output,
     outside::{EditError, EditorCommand},
+    signals::{Signal, Signals},
 };
 use crate::text::one_line;
 
@@ -37,14 +43,38 @@ const MOST_COPIED_BYTES: usize = 74_000;
 /// Whether the terminal is ours at the moment; the panic hook and the guard share it.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+type Switch = fn(&mut Vec<u8>) -> io::Result<()>;
+
+/// What is switched on while the terminal is ours, and how each is undone; undone in the opposite order. What a terminal
+/// does not know it ignores.
+///
+/// Keyboard flags (the kitty protocol's, so that Esc and Ctrl-J are keys of their own) are pushed without asking whether
+/// they are supported: a terminal that does not answer would hold up the first frame for two seconds. They belong to the
+/// alternate screen, so they go before it does. The title is kept on the terminal's own stack (xterm's window operations
+/// 22 and 23); where there is none it is left empty.
+const MODES: &[(Switch, Switch)] = &[
+    (|out| queue!(out, EnterAlternateScreen), |out| queue!(out, LeaveAlternateScreen)),
+    (|out| queue!(out, Print("\x1b[22;0t")), |out| queue!(out, SetTitle(""), Print("\x1b[23;0t"))),
+    (|out| queue!(out, EnableBracketedPaste), |out| queue!(out, DisableBracketedPaste)),
+    (|out| queue!(out, EnableFocusChange), |out| queue!(out, DisableFocusChange)),
+    (
+        |out| queue!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)),
+        |out| queue!(out, PopKeyboardEnhancementFlags),
+    ),
+    (|out| queue!(out, cursor::Hide), |out| queue!(out, cursor::Show)),
+];
+
 /// Holds the terminal in the application's modes, and gives it back whole when dropped, on a panic and on a signal.
 pub struct TerminalGuard {
     signals: Signals,
     input: TerminalInput,
+    output: Output,
     /// The mouse is ours while the terminal is.
     mouse: bool,
-    /// A signal to end came while nobody was waiting for one.
-    terminated: bool,
+    /// The title that was set last; empty when it is to be set anew.
+    title: String,
+    /// The signal to end that came while another program had the terminal.
+    ended: Option<u8>,
 }
 
 impl TerminalGuard {
@@ -68,9 +98,15 @@ impl TerminalGuard {
                 tracing::error!("a worker panicked at {place}: {payload}");
             }
         }));
-        let guard = Self { signals, input: TerminalInput::default(), mouse, terminated: false };
+        let input = TerminalInput::default();
+        let mut guard = Self { signals, input, output: Output::default(), mouse, title: String::new(), ended: None };
         guard.take()?;
         Ok(guard)
+    }
+
+    /// What frames are to be drawn on.
+    pub fn output(&self) -> Output {
+        self.output.clone()
     }
 
     /// The terminal's events.
@@ -79,9 +115,9 @@ impl TerminalGuard {
         self.input.clone()
     }
 
-    fn take(&self) -> io::Result<()> {
-        enter()?;
-        if self.mouse { execute!(io::stdout(), EnableMouse) } else { Ok(()) }
+    fn take(&mut self) -> io::Result<()> {
+        self.title.clear();
+        enter(self.mouse)
     }
 }
 
@@ -92,11 +128,38 @@ impl Drop for TerminalGuard {
 }
 
 impl Host for TerminalGuard {
-    fn suspend(&mut self) -> io::Result<()> {
+    async fn signal(&mut self) -> Signal {
+        match self.ended {
+            Some(number) => Signal::End(number),
+            None => self.signals.next().await,
+        }
+    }
+
+    #[cfg(unix)]
+    async fn suspend(&mut self) -> io::Result<Option<u8>> {
         leave();
-        // Raw mode made Ctrl-Z a key like any other, so the program stops itself; this returns when it is continued.
-        #[cfg(unix)]
-        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        loop {
+            stop()?;
+            if in_foreground() {
+                return self.take().map(|()| None);
+            }
+            // A shell continues what it ends (`kill %1`); who is only continued has to wait for its terminal.
+            if let Ok(number) = tokio::time::timeout(HEARD_WITHIN, self.signals.ended()).await {
+                return Ok(Some(number));
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn suspend(&mut self) -> io::Result<Option<u8>> {
+        Ok(None)
+    }
+
+    fn take_again(&mut self) -> io::Result<()> {
+        if !in_foreground() {
+            return Ok(());
+        }
+        leave();
         self.take()
     }
 
@@ -125,8 +188,8 @@ impl Host for TerminalGuard {
         let modes = rustix::termios::tcgetattr(io::stdin());
         let edited = tokio::select! {
             edited = command.edit(text) => edited,
-            () = self.signals.end() => {
-                self.terminated = true;
+            number = self.signals.ended_outside(stop) => {
+                self.ended = Some(number);
                 Ok(text.to_owned())
             }
         };
@@ -146,10 +209,18 @@ impl Host for TerminalGuard {
         Ok(edited)
     }
 
-    async fn terminated(&mut self) {
-        if !self.terminated {
-            self.signals.recv().await;
+    fn frame_drawn(&mut self, title: &str) -> io::Result<()> {
+        if self.title != title {
+            title.clone_into(&mut self.title);
+            queue!(self.output, SetTitle(title))?;
         }
+        self.output.send(&mut io::stdout().lock())
+    }
+
+    fn ring(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(b"\x07")?;
+        out.flush()
     }
 }
 
@@ -219,97 +290,62 @@ impl Command for DisableMouse {
     }
 }
 
-fn enter() -> io::Result<()> {
+/// Stops the program, and returns when it is continued; at once where nobody could continue it.
+///
+/// Raw mode made Ctrl-Z a key like any other, and SIGTSTP is a signal that we answer, so it is not the one that stops
+/// us: SIGTTOU does the same, down to being ignored in a process group that has no shell above it.
+#[cfg(unix)]
+fn stop() -> io::Result<()> {
+    Ok(rustix::process::kill_current_process_group(rustix::process::Signal::TTOU)?)
+}
+
+/// Whether the terminal listens to us: switching it from the background would stop the program. One that controls
+/// nobody listens to whoever has it.
+#[cfg(unix)]
+fn in_foreground() -> bool {
+    rustix::termios::tcgetpgrp(io::stdin()).map_or(true, |group| group == rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+fn stop() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn in_foreground() -> bool {
+    true
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    let mut out = io::stdout();
-    queue!(out, EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide, SetTitle("askdocs"))?;
+    let mut bytes = Vec::new();
+    for (on, _) in MODES {
+        // Where a console can't do one, the others are still wanted.
+        let _ = on(&mut bytes);
+    }
+    if mouse {
+        queue!(bytes, EnableMouse)?;
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&bytes)?;
     out.flush()
 }
 
 /// Every mode undone, whatever of it was done; errors have nowhere to go.
 fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
-        let _ = execute!(
-            out,
-            DisableMouse,
-            event::DisableBracketedPaste,
-            ResetColor,
-            LeaveAlternateScreen,
-            cursor::Show,
-            SetTitle("")
-        );
-        let _ = disable_raw_mode();
-    }
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.quit.recv() => {}
+        let mut bytes = Vec::new();
+        // A frame may have been cut off in the middle.
+        let _ = queue!(bytes, EndSynchronizedUpdate, DisableMouse, ResetColor);
+        for (_, off) in MODES.iter().rev() {
+            let _ = off(&mut bytes);
         }
-    }
-
-    /// One that no key of the terminal sends.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
-
-    /// Forgets those that keys of the terminal have sent.
-    fn forget_keys(&mut self) -> io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        self.interrupt = signal(SignalKind::interrupt())?;
-        self.quit = signal(SignalKind::quit())?;
-        Ok(())
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn end(&mut self) {
-        std::future::pending().await
-    }
-
-    fn forget_keys(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    async fn recv(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(&bytes);
+        let _ = out.flush();
+        if in_foreground() {
+            let _ = disable_raw_mode();
         }
     }
 }

@@ -1,17 +1,27 @@
 use ratatui::layout::Position;
 
 use super::{
-    chat::ChatRows, collections::RowText, evidence::Wrapped, keys::Keymap, passages::PassageRows, theme::Theme,
+    chat::ChatRows,
+    collections::RowText,
+    evidence::Wrapped,
+    keys::Keymap,
+    passages::PassageRows,
+    theme::{Look, Theme},
     touch::Spot,
 };
-use crate::app::{
-    Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane, Move,
-    PaletteAction, Place, Scroll, State, Step, Toward, View, searchable,
+use crate::{
+    app::{
+        Action, ChatScroll, CollectionAction, EvidenceAction, EvidencePane, Focus, IngestAction, IngestPane, Move,
+        PaletteAction, Place, Scroll, State, Step, Toward, View, searchable,
+    },
+    domain::ThemeName,
 };
 
 /// What drawing keeps from frame to frame: wrapped rows, and how large things turned out.
 #[derive(Debug)]
 pub struct ViewCache {
+    pub(super) look: Look,
+    name: ThemeName,
     pub(super) theme: Theme,
     pub(super) keymap: Keymap,
     pub(super) chat: ChatRows,
@@ -22,9 +32,19 @@ pub struct ViewCache {
 }
 
 impl ViewCache {
-    pub fn new(theme: Theme, keymap: Keymap) -> Self {
+    pub fn new(look: Look, keymap: Keymap) -> Self {
+        let name = ThemeName::default();
         let (chat, passage, row, evidence) = Default::default();
-        Self { theme, keymap, chat, passage, row, evidence, measured: Measured::default() }
+        let theme = Theme::new(name, look);
+        Self { look, name, theme, keymap, chat, passage, row, evidence, measured: Measured::default() }
+    }
+
+    /// Takes up another theme: rows that were wrapped in the old one's styles are made anew.
+    pub(super) fn follow(&mut self, name: ThemeName) {
+        if self.name != name {
+            (self.name, self.theme) = (name, Theme::new(name, self.look));
+            (self.chat, self.passage, self.row, self.evidence) = Default::default();
+        }
     }
 
     /// Rows of the conversation in the last frame.

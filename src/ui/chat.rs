@@ -55,6 +55,8 @@ struct TurnRows {
 struct Rows {
     head: Vec<Line<'static>>,
     body: Markdown,
+    /// The answer's last row is being written and is not shown yet.
+    held: bool,
     foot: Vec<Line<'static>>,
 }
 
@@ -184,7 +186,7 @@ impl TurnRows {
 impl Rows {
     fn new(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Self {
         let body = Markdown::new(width, key.passages, *theme);
-        let mut rows = Self { head: Vec::new(), body, foot: Vec::new() };
+        let mut rows = Self { head: Vec::new(), body, held: false, foot: Vec::new() };
         rows.update(turn, key, theme, width);
         rows
     }
@@ -193,14 +195,20 @@ impl Rows {
         self.body.update(&turn.answer, !turn.state.is_running());
         self.head = head(turn, key, theme, width);
         self.foot = foot(turn, key, &self.body, theme, width);
+        self.held = theme.still && key.state == TurnState::Streaming;
+    }
+
+    fn body(&self) -> &[Line<'static>] {
+        let rows = self.body.rows();
+        &rows[..rows.len().saturating_sub(usize::from(self.held))]
     }
 
     fn lines(&self) -> impl Iterator<Item = &Line<'static>> {
-        self.head.iter().chain(self.body.rows()).chain(&self.foot)
+        self.head.iter().chain(self.body()).chain(&self.foot)
     }
 
     fn len(&self) -> usize {
-        self.head.len() + self.body.rows().len() + self.foot.len()
+        self.head.len() + self.body().len() + self.foot.len()
     }
 }
 
@@ -351,8 +359,8 @@ fn marks(
         let Some((key, rows)) = chat.turns.get(turn).and_then(|turn| Some((&turn.key, turn.rows.as_ref()?))) else {
             continue;
         };
-        let last = rows.head.len() + rows.body.rows().len();
-        if key.state == TurnState::Streaming && row + 1 == last {
+        let last = rows.head.len() + rows.body().len();
+        if key.state == TurnState::Streaming && row + 1 == last && !theme.still {
             let at = (inner.x + GUTTER).saturating_add(line.width() as u16).min(inner.right().saturating_sub(1));
             frame.render_widget("▌", Rect { x: at, y, width: 1, height: 1 });
         }

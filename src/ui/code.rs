@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_block_that_grows_looks_as_if_it_had_come_at_once() {
-        let theme = Theme::new(true);
+        let theme = Theme::default();
         let text = "/* 漢字\n end */ let s = \"é\u{301}\"; // 1\nfn f() -> u8 { 12 }\n";
         let lines: Vec<&str> = text.lines().collect();
         let mut whole = Code::new("rust,ignore");

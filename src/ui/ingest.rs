@@ -68,6 +68,9 @@ pub(super) fn labelled(label: &str, text: &str, columns: usize, theme: &Theme, s
 }
 
 fn gauge(part: f64, text: &str, columns: usize, theme: &Theme) -> Line<'static> {
+    if theme.still {
+        return Line::raw(format!("{}{text}", " ".repeat(LABEL)));
+    }
     let bar_columns = columns.saturating_sub(LABEL + crate::text::width(text) + 2).min(40);
     if bar_columns < LEAST_BAR {
         return Line::raw(format!("{:LABEL$}{}", "", fit(text, columns.saturating_sub(LABEL))));

@@ -231,7 +231,9 @@ impl Blocks {
             },
             Event::Code(text) => {
                 let style = self.style().patch(self.theme.code);
-                self.inline.push_literal(&text, style);
+                // Without a colour of its own, code is told by what it was written in.
+                let quoted = self.theme.code.fg.is_none().then(|| format!("`{text}`"));
+                self.inline.push_literal(quoted.as_deref().unwrap_or(&text), style);
             }
             Event::InlineHtml(html) if matches!(&*html, "<br>" | "<br/>" | "<br />") => self.push("\n"),
             Event::Html(text) | Event::InlineHtml(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {

@@ -13,6 +13,7 @@ mod chat;
 mod code;
 mod collections;
 mod evidence;
+mod finish;
 mod help;
 mod ingest;
 mod inline;
@@ -27,6 +28,7 @@ mod selection;
 mod status;
 mod table;
 mod theme;
+mod title;
 mod touch;
 
 #[cfg(test)]
@@ -34,7 +36,8 @@ mod tests;
 
 pub use cache::ViewCache;
 pub use keys::{KeyError, Keymap, key};
-pub use theme::Theme;
+pub use theme::{Depth, Look, Theme};
+pub use title::title;
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
@@ -42,6 +45,15 @@ use crate::app::{State, View};
 
 /// Draws the application. `cache` belongs to this one state.
 pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
+    cache.follow(state.theme);
+    draw(state, cache, frame);
+    finish::colour(frame.buffer_mut(), &cache.theme);
+    if cache.look.ascii {
+        finish::ascii(frame.buffer_mut());
+    }
+}
+
+fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     let theme = cache.theme;
     cache.measured.spots.clear();

@@ -159,7 +159,7 @@ mod tests {
     fn rows_that_were_one_line_are_one_again_and_margins_are_left_out() {
         let answer = "A paragraph that is broken into rows.\n\n- an item that is wrapped as well\n- two\n\n```\nlet code = is_kept(to, the, letter);\n    indented\n```\n\n> a quotation over rows\n>\n> and more\n";
         for columns in 14..60 {
-            let mut markdown = Markdown::new(columns, 0, Theme::new(false));
+            let mut markdown = Markdown::new(columns, 0, Theme::default());
             markdown.update(answer, true);
             let expected = "A paragraph that is broken into rows.\n\n• an item that is wrapped as well\n• two\n\nlet code = is_kept(to, the, letter);\n    indented\n\na quotation over rows\n\nand more";
             assert_eq!(all(markdown.rows()), expected, "{columns} columns");

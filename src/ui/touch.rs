@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_citation_is_found_at_each_of_its_cells() {
-        let theme = Theme::new(true);
+        let theme = Theme::default();
         let mut inline = Inline::default();
         inline.push("漢 a[0] [2] and [1, 12] and ", ratatui::style::Style::new());
         inline.push_literal("x[1]", theme.code);

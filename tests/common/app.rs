@@ -11,7 +11,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fs,
-    future::pending,
     io::{self, Write},
     num::NonZero,
     path::Path,
@@ -26,13 +25,13 @@ use askdocs::{
     chat::{ChatError, ChatModel, Delta},
     domain::{
         Chunker, CollectionInfo, Fingerprint, FinishReason, Message, Metric, Pooling, SearchSettings, SourceSpec,
-        Vector,
+        ThemeName, Vector,
     },
     embed::{EmbedError, Embedder, Role},
     rag::{self, IngestJob, Templates},
-    runtime::{self, EditError, Host, Opened, Setup},
+    runtime::{self, EditError, Ended, Host, Opened, Setup},
     store::{SqliteStore, VectorStore},
-    ui::{Keymap, Theme},
+    ui::{Keymap, Look},
 };
 use async_trait::async_trait;
 use crossterm::event::{Event as Input, KeyEvent};
@@ -174,10 +173,12 @@ impl Building {
             draft_file: folder.path().join("draft"),
             clipboard: None,
             now: || "2026-01-31T17:05:00+01:00".to_owned(),
-            theme: Theme::new(self.colour),
+            look: Look::default(),
+            notify: false,
             keymap: Keymap::default(),
         };
 
+        let theme = if self.colour { ThemeName::Terminal } else { ThemeName::Mono };
         let (columns, rows) = self.size;
         let screen = Rc::new(Screen {
             emulator: RefCell::new(vt100::Parser::new_with_callbacks(cells(rows), cells(columns), 0, Heard::default())),
@@ -191,7 +192,7 @@ impl Building {
             changed,
         });
         let (input, typed) = mpsc::unbounded_channel();
-        let running = run(setup, Rc::clone(&screen), typed).boxed_local();
+        let running = run(setup, theme, Rc::clone(&screen), typed).boxed_local();
         let mut app = App {
             running: Some(running),
             outcome: None,
@@ -208,7 +209,12 @@ impl Building {
     }
 }
 
-async fn run(setup: Setup, screen: Rc<Screen>, typed: mpsc::UnboundedReceiver<Input>) -> anyhow::Result<()> {
+async fn run(
+    setup: Setup,
+    theme: ThemeName,
+    screen: Rc<Screen>,
+    typed: mpsc::UnboundedReceiver<Input>,
+) -> anyhow::Result<Ended> {
     let reading = Rc::clone(&screen);
     let input = stream::unfold((typed, reading), async |(mut typed, reading)| {
         let event: Input = typed.recv().await?;
@@ -218,7 +224,8 @@ async fn run(setup: Setup, screen: Rc<Screen>, typed: mpsc::UnboundedReceiver<In
     });
     let wire = Wire(Rc::clone(&screen));
     let mut terminal = Terminal::new(Tty { out: CrosstermBackend::new(wire), screen: Rc::clone(&screen) })?;
-    let state = State::new(SearchSettings::default());
+    let mut state = State::new(SearchSettings::default());
+    state.theme = theme;
     runtime::run(setup, state, &mut terminal, input, &mut Shell(screen)).await
 }
 
@@ -238,8 +245,8 @@ fn write_documents(folder: &Path, documents: &[(String, Vec<u8>)]) -> SourceSpec
 
 /// The application, open.
 pub struct App {
-    running: Option<Pin<Box<dyn Future<Output = anyhow::Result<()>>>>>,
-    outcome: Option<anyhow::Result<()>>,
+    running: Option<Pin<Box<dyn Future<Output = anyhow::Result<Ended>>>>>,
+    outcome: Option<anyhow::Result<Ended>>,
     screen: Rc<Screen>,
     pub model: Arc<Parrot>,
     input: mpsc::UnboundedSender<Input>,
@@ -581,9 +588,9 @@ impl Backend for Tty {
 struct Shell(Rc<Screen>);
 
 impl Host for Shell {
-    fn suspend(&mut self) -> io::Result<()> {
+    async fn suspend(&mut self) -> io::Result<Option<u8>> {
         self.0.stopped.set(self.0.stopped.get() + 1);
-        Ok(())
+        Ok(None)
     }
     fn copy(&mut self, _: &str) -> io::Result<bool> {
         Ok(true)
@@ -593,9 +600,6 @@ impl Host for Shell {
     }
     async fn edit(&mut self, _: &str) -> io::Result<Result<String, EditError>> {
         Ok(Err(EditError::NotSet))
-    }
-    async fn terminated(&mut self) {
-        pending().await
     }
 }
 

@@ -260,7 +260,7 @@ fn the_keys_are_those_of_the_view() {
 fn any_size_and_no_colours() {
     for (columns, rows_of_it) in [(1, 1), (40, 10), (41, 11), (60, 14), (99, 15), (100, 10), (300, 100)] {
         let mut world = World::ready(columns, rows_of_it);
-        world.cache = ViewCache::new(Theme::new(false), Keymap::default());
+        world.state.theme = ThemeName::Mono;
         enter(&mut world);
         list(&mut world, Ok(entries()));
         for keys in ["↑", "↓d", "n/a/very/long/path/that/goes/on/and/on/and/on/over/the/edge", "b", "\t"] {

@@ -376,7 +376,7 @@ fn all_of_a_turn_is_exported() {
 #[test]
 fn nothing_depends_on_colour() {
     let mut world = answered(80, 24);
-    world.cache = ViewCache::new(Theme::new(false), Keymap::default());
+    world.state.theme = ThemeName::Mono;
     world.read();
     world.keys("⇥⇥");
     let (request, _) = world.asked_for_map()[0];

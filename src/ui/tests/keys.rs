@@ -128,7 +128,7 @@ fn a_slash_names_a_command_and_a_question_may_begin_with_one() {
 fn help_is_about_the_place_below_it_and_names_the_keys_that_are_bound() {
     let mut world = World::ready(80, 24);
     let wanted = ["f9".to_owned()];
-    world.cache = ViewCache::new(Theme::new(true), Keymap::new([("reindex", wanted.as_slice())]).unwrap());
+    world.cache = ViewCache::new(Look::default(), Keymap::new([("reindex", wanted.as_slice())]).unwrap());
     for title in ["Writing a question", "In the conversation", "In the list of passages", "In a passage"] {
         world.key(KeyModifiers::NONE, KeyCode::F(1));
         assert!(world.screen().contains(title), "{}", world.screen());

@@ -2,11 +2,11 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use ratatui::text::Line;
 
-use super::*;
+use crate::ui::Theme;
 use crate::ui::markdown::Markdown;
 
 fn rendered(text: &str, width: usize) -> Markdown {
-    let mut markdown = Markdown::new(width, 3, Theme::new(true));
+    let mut markdown = Markdown::new(width, 3, Theme::default());
     markdown.update(text, true);
     markdown
 }
@@ -137,7 +137,7 @@ proptest! {
     fn a_grown_text_equals_one_that_came_at_once(
         text in texts(), steps in proptest::collection::vec(1_usize..9, 1..20),
     ) {
-        let mut growing = Markdown::new(30, 3, Theme::new(true));
+        let mut growing = Markdown::new(30, 3, Theme::default());
         let mut end = 0;
         for step in steps.iter().cycle() {
             end = text.ceil_char_boundary((end + step).min(text.len()));

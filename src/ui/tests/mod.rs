@@ -6,6 +6,7 @@ mod ingest;
 mod keys;
 mod markdown;
 mod screens;
+mod themes;
 mod touch;
 mod work;
 
@@ -18,12 +19,12 @@ use ratatui::{
     crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers},
 };
 
-use super::{Keymap, Theme, ViewCache, key, view};
+use super::{Keymap, Look, ViewCache, finish, key, view};
 use crate::{
     app::{Action, Effect, Event, State},
     domain::{
         Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, JobId, Message, Metric, Mode, Passage, Role, Scores,
-        SourceSpec, StageTimings, TurnId, Usage,
+        SourceSpec, StageTimings, ThemeName, TurnId, Usage,
     },
 };
 
@@ -40,7 +41,7 @@ impl World {
     pub fn new(columns: u16, rows: u16) -> Self {
         Self {
             state: State::default(),
-            cache: ViewCache::new(Theme::new(true), Keymap::default()),
+            cache: ViewCache::new(Look::default(), Keymap::default()),
             effects: Vec::new(),
             terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
         }
@@ -76,9 +77,15 @@ impl World {
         self.state.turns.last().unwrap().id
     }
 
+    /// Draws a frame, and looks whether it could be shown in ASCII as well.
     pub fn draw(&mut self) -> &Buffer {
         self.terminal.draw(|frame| view(&self.state, &mut self.cache, frame)).unwrap();
-        self.terminal.backend().buffer()
+        let buffer = self.terminal.backend().buffer();
+        let mut ascii = buffer.clone();
+        finish::ascii(&mut ascii);
+        let other = ascii.content.iter().find(|cell| !matches!(cell.symbol().as_bytes(), [b' '..=b'~']));
+        assert_eq!(other, None, "not one printable ASCII character in a cell");
+        buffer
     }
 
     /// The screen as text, without spaces at the ends of rows.

@@ -173,7 +173,7 @@ fn small_and_tiny() {
 #[test]
 fn without_colours_nothing_has_one() {
     let mut world = World::ready(120, 30);
-    world.cache = ViewCache::new(Theme::new(false), Keymap::default());
+    world.state.theme = ThemeName::Mono;
     let turn = world.ask(QUESTION);
     world.send(retrieved(turn, &["a note"]));
     world.send(delta(turn, "# h\n\n`code` [1] [9] [l](m)"));

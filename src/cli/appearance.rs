@@ -1,0 +1,81 @@
+//! What the terminal can show, as far as the environment tells, and what the person wants of it.
+
+use super::UsageError;
+use crate::{
+    config::Ui,
+    domain::ThemeName,
+    ui::{Depth, Look},
+};
+
+/// The theme to begin with, and the look for the whole run. `colour`: colours are wanted at all; `variable` reads the
+/// environment.
+pub fn appearance(
+    config: Ui,
+    colour: bool,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(ThemeName, Look), UsageError> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let term = set("TERM").unwrap_or_default();
+    if term == "dumb" {
+        let message = "the application can't draw on this terminal (TERM is \"dumb\"); hint: `askdocs ask QUESTION` and `askdocs search QUERY` work on any";
+        return Err(UsageError(message.to_owned()));
+    }
+    let depth = match set("COLORTERM").as_deref() {
+        Some("truecolor" | "24bit") => Depth::TrueColour,
+        // Windows' own console tells nothing and shows all of them.
+        _ if term.ends_with("-direct") || cfg!(windows) && term.is_empty() => Depth::TrueColour,
+        _ if term.contains("256color") => Depth::Indexed,
+        _ => Depth::Sixteen,
+    };
+    // The first of these that is set counts, as POSIX has it. Where none is set nothing is known about the terminal, and
+    // nearly all of today's know UTF-8.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let utf8 = locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    let look = Look { depth, ascii: config.ascii.unwrap_or(!utf8), still: config.reduced_motion };
+    Ok((if colour { config.theme } else { ThemeName::Mono }, look))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(colour: bool, config: Ui, variables: &[(&str, &str)]) -> Result<(ThemeName, Look), UsageError> {
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        appearance(config, colour, find)
+    }
+
+    #[test]
+    fn the_environment_tells_what_can_be_shown() {
+        type Variables = &'static [(&'static str, &'static str)];
+        let cases: [(Variables, Depth, bool); 9] = [
+            (&[("TERM", "xterm")], Depth::Sixteen, false),
+            (&[("TERM", "screen-256color")], Depth::Indexed, false),
+            (&[("TERM", "screen-256color"), ("COLORTERM", "truecolor")], Depth::TrueColour, false),
+            (&[("TERM", "linux"), ("COLORTERM", "")], Depth::Sixteen, false),
+            (&[("TERM", "xterm-direct"), ("LANG", "de_DE.UTF-8")], Depth::TrueColour, false),
+            (&[("TERM", "xterm"), ("LANG", "C.utf8")], Depth::Sixteen, false),
+            (&[("TERM", "xterm"), ("LANG", "C")], Depth::Sixteen, true),
+            (&[("TERM", "xterm"), ("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")], Depth::Sixteen, true),
+            (&[("TERM", "xterm"), ("LC_ALL", ""), ("LC_CTYPE", "de_DE.ISO-8859-1")], Depth::Sixteen, true),
+        ];
+        for (variables, depth, ascii) in cases {
+            let (theme, look) = with(true, Ui::default(), variables).unwrap();
+            assert_eq!((theme, look.depth, look.ascii), (ThemeName::Terminal, depth, ascii), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_person_says_goes_before_it() {
+        let config = Ui { theme: ThemeName::Dark, ascii: Some(false), reduced_motion: true, ..Ui::default() };
+        let (theme, look) = with(true, config, &[("TERM", "xterm"), ("LANG", "C")]).unwrap();
+        assert_eq!((theme, look.ascii, look.still), (ThemeName::Dark, false, true));
+        let (theme, _) = with(false, config, &[("TERM", "xterm")]).unwrap();
+        assert_eq!(theme, ThemeName::Mono);
+        let refused = with(true, config, &[("TERM", "dumb")]).unwrap_err().to_string();
+        assert!(refused.contains("hint: `askdocs ask"), "{refused}");
+    }
+}

@@ -1,0 +1,176 @@
+use std::io;
+
+/// What comes to the program from outside the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// It is asked to end, by the signal of this number; a terminal that is gone counts as a hang-up.
+    End(u8),
+    /// It is asked to stop until it is continued.
+    Stop,
+    /// It goes on after having been stopped by force; the terminal may have been used by others meanwhile.
+    Continued,
+}
+
+#[cfg(unix)]
+pub use unix::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use std::{process, thread, time::Duration};
+
+    use rustix::{
+        event::{PollFd, PollFlags, poll},
+        io::retry_on_intr,
+        process::Signal as Number,
+    };
+    use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+    use tokio_util::sync::{CancellationToken, DropGuard};
+
+    use super::{Signal, io};
+
+    /// How long the program may go on without its terminal: more than ending in order takes.
+    const END_PATIENCE: Duration = Duration::from_secs(10);
+
+    /// The signals that the application answers.
+    pub struct Signals {
+        terminate: Stream,
+        hangup: Stream,
+        interrupt: Stream,
+        quit: Stream,
+        stop: Stream,
+        continued: Stream,
+        /// Cancelled when the terminal is gone.
+        gone: CancellationToken,
+        _over: DropGuard,
+    }
+
+    fn stream(number: Number) -> io::Result<Stream> {
+        signal(SignalKind::from_raw(number.as_raw()))
+    }
+
+    fn end(number: Number) -> u8 {
+        u8::try_from(number.as_raw()).unwrap_or(u8::MAX)
+    }
+
+    impl Signals {
+        /// # Errors
+        /// When a signal can't be heard.
+        pub fn new() -> io::Result<Self> {
+            let (gone, over) = (CancellationToken::new(), CancellationToken::new());
+            let (tell, ended) = (gone.clone(), over.clone());
+            thread::Builder::new().name("hang-up".to_owned()).spawn(move || {
+                if !waited_for_hang_up() {
+                    return;
+                }
+                tell.cancel();
+                thread::sleep(END_PATIENCE);
+                // Reading from a terminal that is gone may spin for ever in the thread that should have ended in order.
+                if !ended.is_cancelled() {
+                    process::exit(128 + Number::HUP.as_raw());
+                }
+            })?;
+            Ok(Self {
+                terminate: stream(Number::TERM)?,
+                hangup: stream(Number::HUP)?,
+                interrupt: stream(Number::INT)?,
+                quit: stream(Number::QUIT)?,
+                stop: stream(Number::TSTP)?,
+                continued: stream(Number::CONT)?,
+                gone,
+                _over: over.drop_guard(),
+            })
+        }
+
+        /// Waits until the program is asked to end; gives the signal's number.
+        pub async fn ended(&mut self) -> u8 {
+            tokio::select! {
+                _ = self.terminate.recv() => end(Number::TERM),
+                _ = self.interrupt.recv() => end(Number::INT),
+                _ = self.quit.recv() => end(Number::QUIT),
+                _ = self.hangup.recv() => end(Number::HUP),
+                () = self.gone.cancelled() => end(Number::HUP),
+            }
+        }
+
+        /// The same while another program has the terminal: keys of the terminal send their signals to that one, and what
+        /// it is stopped by stops us too, with `stop`.
+        pub async fn ended_outside(&mut self, stop: fn() -> io::Result<()>) -> u8 {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return end(Number::TERM),
+                    _ = self.hangup.recv() => return end(Number::HUP),
+                    () = self.gone.cancelled() => return end(Number::HUP),
+                    _ = self.stop.recv() => {
+                        // Where that can't be done, we wait on for the other program.
+                        let _ = stop();
+                    }
+                }
+            }
+        }
+
+        /// Forgets what was sent by keys of the terminal, and what came of it.
+        ///
+        /// # Errors
+        /// When a signal can't be heard.
+        pub fn forget_keys(&mut self) -> io::Result<()> {
+            self.interrupt = stream(Number::INT)?;
+            self.quit = stream(Number::QUIT)?;
+            self.stop = stream(Number::TSTP)?;
+            self.continued = stream(Number::CONT)?;
+            Ok(())
+        }
+
+        pub async fn next(&mut self) -> Signal {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => Signal::End(end(Number::TERM)),
+                _ = self.interrupt.recv() => Signal::End(end(Number::INT)),
+                _ = self.quit.recv() => Signal::End(end(Number::QUIT)),
+                _ = self.hangup.recv() => Signal::End(end(Number::HUP)),
+                () = self.gone.cancelled() => Signal::End(end(Number::HUP)),
+                _ = self.stop.recv() => Signal::Stop,
+                _ = self.continued.recv() => Signal::Continued,
+            }
+        }
+    }
+
+    /// Waits until standard input's other end is closed; nothing else wakes this, keys least of all. `false` where that
+    /// can't be watched, as some systems have it with terminals.
+    fn waited_for_hang_up() -> bool {
+        let input = io::stdin();
+        let mut watched = [PollFd::new(&input, PollFlags::empty())];
+        let heard = retry_on_intr(|| poll(&mut watched, None)).is_ok();
+        heard && watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+}
+
+/// Ctrl-C from outside the terminal's own keys is all that there is here.
+#[cfg(not(unix))]
+pub struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// # Errors
+    /// Never here.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub async fn ended_outside(&mut self, _: fn() -> io::Result<()>) -> u8 {
+        std::future::pending().await
+    }
+
+    /// # Errors
+    /// Never here.
+    pub fn forget_keys(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub async fn next(&mut self) -> Signal {
+        const INTERRUPT: u8 = 2;
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::End(INTERRUPT)
+    }
+}

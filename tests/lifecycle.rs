@@ -1,0 +1,197 @@
+//! Every way in which the application ends, stops and goes on, in a real terminal: it comes back whole.
+#![cfg(unix)]
+
+mod common;
+
+use std::{
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use askdocs::runtime::TerminalGuard;
+use common::{home::Home, pty::Pty};
+
+const ASKDOCS: &str = env!("CARGO_BIN_EXE_askdocs");
+const CTRL_Z: &str = "\x1a";
+
+/// Runs one of the tests below that are parts of others.
+fn part(name: &str) -> Vec<String> {
+    let me = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+    [&me, "--exact", name, "--ignored", "--nocapture"].map(str::to_owned).to_vec()
+}
+
+fn signal(name: &str, pid: &str) {
+    assert!(Command::new("kill").args([name, "--", pid]).status().unwrap().success());
+}
+
+/// Waits for a file with something in it.
+fn content(file: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match std::fs::read_to_string(file) {
+            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+            _ => assert!(Instant::now() < deadline, "{} does not come", file.display()),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_and_is_told_by_the_exit_code() {
+    let home = Home::with_model();
+    for (name, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130), ("-QUIT", 131)] {
+        let mut pty = Pty::start(home.path(), &[], 24, 80);
+        pty.wait_for_text("handbook");
+        for mode in
+            ["alternate screen", "bracketed paste", "window title", "keyboard flags", "focus events", "raw mode"]
+        {
+            assert!(pty.left_behind().contains(&mode), "{mode} is in use meanwhile");
+        }
+        signal(name, &pty.child.process_id().unwrap().to_string());
+        assert_eq!((name, pty.finish()), (name, code));
+        assert!(pty.left_behind().is_empty(), "{name} leaves {:?}", pty.left_behind());
+    }
+}
+
+/// A person at a shell: Ctrl-Z and `fg`, and the same by signals.
+#[test]
+fn it_is_stopped_and_goes_on_whoever_does_it() {
+    let home = Home::with_model();
+    let mut pty = Pty::start_command(home.path(), &["sh", "-i"], 24, 80, &[("PS1", "prompt> "), ("ENV", "")]);
+    pty.wait_for_text("prompt>");
+    pty.send(&format!("({ASKDOCS}; echo $? > ended)\n"));
+    let shown = |screen: &vt100::Screen| screen.alternate_screen() && screen.contents().contains("Enter ask");
+    let shell =
+        |screen: &vt100::Screen| !screen.alternate_screen() && screen.contents().trim_end().ends_with("prompt>");
+    pty.wait_for("the application", shown);
+    let child = |pid: &str| {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.split_whitespace().next().unwrap().to_owned()
+    };
+    let job = child(&pty.child.process_id().unwrap().to_string());
+    let pid = child(&job);
+
+    pty.send("draft");
+    pty.wait_for_text("> draft");
+    pty.send(CTRL_Z);
+    pty.wait_for("the shell after Ctrl-Z", shell);
+    assert!(pty.left_behind().is_empty(), "Ctrl-Z leaves {:?}", pty.left_behind());
+    pty.send("clear; fg\n");
+    pty.wait_for("the application after fg", |screen| shown(screen) && screen.contents().contains("> draft"));
+
+    signal("-TSTP", &pid);
+    pty.wait_for("the shell after SIGTSTP", shell);
+    assert!(pty.left_behind().is_empty(), "SIGTSTP leaves {:?}", pty.left_behind());
+    pty.send("clear; fg\n");
+    pty.wait_for("the application after fg", shown);
+
+    // Nothing can be done about SIGSTOP; the shell is where the application was, and all is set anew afterwards.
+    signal("-STOP", &format!("-{job}"));
+    pty.wait_for_text("prompt>");
+    pty.send("stty sane; echo RUBB''ISH\n");
+    pty.wait_for_text("RUBBISH");
+    pty.send("fg\n");
+    pty.wait_for("a whole new frame", |screen| {
+        let text = screen.contents();
+        shown(screen) && text.contains("> draft") && !text.contains("RUBBISH") && !text.contains("prompt>")
+    });
+    for mode in ["raw mode", "window title", "keyboard flags", "focus events"] {
+        assert!(pty.left_behind().contains(&mode), "{mode} is set again");
+    }
+
+    pty.send(CTRL_Z);
+    pty.wait_for("the shell again", shell);
+    pty.send(&format!("kill {pid}; kill -CONT %1\n"));
+    assert_eq!(content(&home.path().join("ended")), "143");
+    assert!(pty.left_behind().is_empty(), "ended in the background it leaves {:?}", pty.left_behind());
+    pty.send("exit\n");
+    pty.finish();
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_told() {
+    let home = Home::empty();
+    let part = part("panics_while_it_draws");
+    let part: Vec<&str> = part.iter().map(String::as_str).collect();
+    let mut pty = Pty::start_command(home.path(), &part, 24, 80, &[]);
+    assert_eq!(pty.finish(), 101);
+    let text = pty.screen.screen().contents();
+    assert!(pty.left_behind().is_empty(), "{:?}\n{text}", pty.left_behind());
+    assert!(text.contains("it broke while drawing"), "{text}");
+    assert!(!text.contains("a worker broke"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "a part of another"]
+async fn panics_while_it_draws() {
+    let _guard = TerminalGuard::enter(true).unwrap();
+    tokio::task::spawn_blocking(|| panic!("a worker broke")).await.unwrap_err();
+    panic!("it broke while drawing");
+}
+
+/// As when a window is closed or a connection breaks, also where no signal tells of it.
+#[test]
+fn it_ends_with_its_terminal() {
+    for leads_session in [false, true] {
+        let home = Home::with_model();
+        let part = part("a_terminal_that_goes_away");
+        let done = Command::new(&part[0])
+            .args(&part[1..])
+            .env("ASKDOCS_HOME", home.path())
+            .env("START_WITH", if leads_session { "" } else { "setsid -w" })
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        assert_eq!(content(&home.path().join("ended")), "129");
+    }
+}
+
+#[test]
+#[ignore = "a part of another"]
+fn a_terminal_that_goes_away() {
+    let home = std::env::var("ASKDOCS_HOME").unwrap();
+    let start = std::env::var("START_WITH").unwrap();
+    // The shell leads the session, so it must outlive the terminal to tell what became of the application.
+    let script = format!("exec 2> /tmp/thh-err; trap '' HUP; {start} {ASKDOCS}; echo $? > ended");
+    let mut pty = Pty::start_command(Path::new(&home), &["sh", "-c", &script], 24, 80, &[]);
+    pty.wait_for_text("handbook");
+}
+
+#[test]
+fn it_bears_any_size() {
+    let home = Home::with_model();
+    let mut pty = Pty::start(home.path(), &[], 1, 1);
+    pty.wait_for("a first frame", |screen| screen.alternate_screen() && screen.contents().contains('a'));
+    for n in 0..300 {
+        pty.resize(n % 50, n * 7 % 200);
+    }
+    pty.resize(0, 0);
+    pty.send("still here");
+    pty.resize(30, 120);
+    pty.wait_for("the whole application at its last size", |screen| {
+        let text = screen.contents();
+        text.contains("> still here") && text.lines().count() == 30 && text.contains("┌ Passages")
+    });
+    pty.send("\x03\x03");
+    assert_eq!(pty.finish(), 0);
+    assert!(pty.left_behind().is_empty(), "{:?}", pty.left_behind());
+}
+
+#[test]
+fn it_draws_what_the_terminal_can_show_or_says_why_not() {
+    let home = Home::with_model();
+    let mut pty = Pty::start_with(home.path(), &[], 24, 80, &[("LC_ALL", "C")]);
+    pty.wait_for_text("+ Chat ---");
+    assert!(pty.screen.screen().contents().is_ascii());
+    assert!(pty.screen.callbacks().title.is_ascii());
+    pty.send("\x03\x03");
+    assert_eq!(pty.finish(), 0);
+
+    let mut pty = Pty::start_with(home.path(), &[], 24, 80, &[("TERM", "dumb")]);
+    assert_eq!(pty.finish(), 2);
+    let text = pty.screen.screen().contents();
+    assert!(text.contains("TERM is \"dumb\"") && text.contains("hint: `askdocs ask QUESTION`"), "{text}");
+    assert_eq!(pty.screen.callbacks().updates, 0);
+}
