@@ -185,7 +185,9 @@ where
     let cache = ui::ViewCache::new(setup.look, setup.keymap.clone());
     let mut screen = Screen { terminal, cache, frames, attention: Attention::new(setup.notify) };
     // The first frame before anything else is begun.
-    screen.draw(&state, host)?;
+    if let Err(error) = screen.draw(&state, host) {
+        return cause(error, host).await;
+    }
     let mut drafts = Drafts::new(setup.draft_file.clone());
     let mut effects = Effects::start(setup, events);
     let input = bursts::with_pastes(input);
@@ -194,12 +196,20 @@ where
     tokio::join!(drafts.finish(state.draft()), effects.stop());
     match ended {
         Ok(ended) => Ok(ended),
-        // A terminal that goes away may be missed by a frame before it is told.
-        Err(error) => match timeout(HEARD_WITHIN, host.signal()).await {
-            Ok(Signal::End(number)) => Ok(Ended::Signal(number)),
-            Ok(Signal::Stop | Signal::Continued) | Err(_) => Err(error),
-        },
+        Err(error) => cause(error, host).await,
     }
+}
+
+/// What an error came of: a frame may miss a terminal that goes away before that is told.
+async fn cause(error: anyhow::Error, host: &mut impl Host) -> anyhow::Result<Ended> {
+    let told = timeout(HEARD_WITHIN, async {
+        loop {
+            if let Signal::End(number) = host.signal().await {
+                return number;
+            }
+        }
+    });
+    told.await.map(Ended::Signal).map_err(|_| error)
 }
 
 /// What is drawn on, when, and whether somebody looks at it.

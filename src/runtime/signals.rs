@@ -12,14 +12,14 @@ pub enum Signal {
 }
 
 #[cfg(unix)]
-pub use unix::Signals;
+pub use unix::{Signals, is_gone};
 
 #[cfg(unix)]
 mod unix {
     use std::{process, thread, time::Duration};
 
     use rustix::{
-        event::{PollFd, PollFlags, poll},
+        event::{PollFd, PollFlags, Timespec, poll},
         io::retry_on_intr,
         process::Signal as Number,
     };
@@ -59,7 +59,7 @@ mod unix {
             let (gone, over) = (CancellationToken::new(), CancellationToken::new());
             let (tell, ended) = (gone.clone(), over.clone());
             thread::Builder::new().name("hang-up".to_owned()).spawn(move || {
-                if !waited_for_hang_up() {
+                if !is_gone(None) {
                     return;
                 }
                 tell.cancel();
@@ -134,14 +134,21 @@ mod unix {
         }
     }
 
-    /// Waits until standard input's other end is closed; nothing else wakes this, keys least of all. `false` where that
-    /// can't be watched, as some systems have it with terminals.
-    fn waited_for_hang_up() -> bool {
+    /// Whether standard input's other end is closed, within a time; without one it waits until it is. Nothing else wakes
+    /// this, keys least of all. `false` also where that can't be watched, as some systems have it with terminals.
+    pub fn is_gone(within: Option<Duration>) -> bool {
         let input = io::stdin();
         let mut watched = [PollFd::new(&input, PollFlags::empty())];
-        let heard = retry_on_intr(|| poll(&mut watched, None)).is_ok();
+        let within = within.and_then(|time| Timespec::try_from(time).ok());
+        let heard = retry_on_intr(|| poll(&mut watched, within.as_ref())).is_ok();
         heard && watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub fn is_gone(_: Option<std::time::Duration>) -> bool {
+    false
 }
 
 /// Ctrl-C from outside the terminal's own keys is all that there is here.

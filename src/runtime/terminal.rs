@@ -32,7 +32,7 @@ use super::{
     HEARD_WITHIN, Host,
     output::Output,
     outside::{EditError, EditorCommand},
-    signals::{Signal, Signals},
+    signals::{Signal, Signals, is_gone},
 };
 use crate::text::one_line;
 
@@ -243,12 +243,40 @@ impl Stream for TerminalInput {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(stream) => Pin::new(stream).poll_next(cx),
+            // crossterm reads on and on from a terminal that is gone.
+            Some(_) if is_gone(Some(Duration::ZERO)) => Poll::Ready(None),
+            Some(stream) => {
+                let polled = Pin::new(stream).poll_next(cx);
+                if polled.is_pending() {
+                    tell_unread_again();
+                }
+                polled
+            }
             // Whoever pauses it asks it again afterwards.
             None => Poll::Pending,
         }
     }
 }
+
+/// Has crossterm told anew of input that it left unread. It is told of new input only, and of several things at once it
+/// looks at the first: a key that comes together with a resize would wait for the next key. Setting the modes that hold
+/// already tells of all that is unread. Nothing is done from the background, where that would stop the program.
+#[cfg(unix)]
+fn tell_unread_again() {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let terminal = io::stdin();
+    let unread = rustix::io::ioctl_fionread(&terminal).is_ok_and(|bytes| bytes > 0);
+    if unread
+        && in_foreground()
+        && let Ok(modes) = tcgetattr(&terminal)
+    {
+        // Whoever can't set them can't read either, and is told so there.
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &modes);
+    }
+}
+
+#[cfg(not(unix))]
+fn tell_unread_again() {}
 
 /// Buttons, drags and the wheel, in the form without limits to columns. crossterm's own command asks for every movement
 /// too, which is a great deal of input for nothing.
