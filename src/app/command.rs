@@ -1,7 +1,7 @@
 use super::palette::NO_MODEL;
 use super::{
-    Action, CollectionAction as Collection, CopyAction, Edit, EvidenceAction as Evidence, IngestAction as Ingest,
-    PaletteAction, Place, Places, RecallAction, Setting, TouchAction, View,
+    Action, CollectionAction as Collection, CopyAction, Edit, EvidenceAction as Evidence, FindAction,
+    IngestAction as Ingest, PaletteAction, Place, Places, RecallAction, Setting, TouchAction, View,
 };
 use crate::domain::Mode;
 
@@ -159,6 +159,11 @@ pub static COMMANDS: &[Command] = &[
     act("no", Places::of(&[Place::DropYes]), Action::Escape, "leave it as it is", ""),
     act("escape", Places::ALL, Action::Escape, "one step back: close, stop, leave", ""),
 
+    act("find", Places::PANES, Action::Find(FindAction::Open), "look for a text in the conversation", "find"),
+    act("find-next", Places::PANES.and(Places::of(&[Place::Find])), Action::Find(FindAction::Next), "the next place of the text looked for", ""),
+    act("find-previous", Places::PANES.and(Places::of(&[Place::Find])), Action::Find(FindAction::Previous), "the one before", ""),
+    act("next-found", Places::of(&[Place::Find]), Action::Find(FindAction::Next), "", "next"),
+    act("previous-found", Places::of(&[Place::Find]), Action::Find(FindAction::Previous), "", "next"),
     act("copy", Places::PANES.and(Places::EVIDENCE), Action::Copy(CopyAction::Here), "copy what is selected, the passage or the answer", "copy"),
     act("copy-question", Places::PANES, Action::Copy(CopyAction::Question), "copy the question", ""),
     act("copy-code", Places::PANES, Action::Copy(CopyAction::Code(0)), "copy the code block in view; again: the next", ""),

@@ -1,8 +1,8 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use super::{
-    Copied, CopyAction, Entry, EvidenceAction, Found, IngestAction, PaletteAction, RecallAction, RequestId, Setting,
-    TouchAction, View,
+    Copied, CopyAction, Entry, EvidenceAction, FindAction, Found, IngestAction, PaletteAction, RecallAction, RequestId,
+    Setting, TouchAction, View,
 };
 use crate::domain::{
     Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, IngestRun, JobId, Message, Mode, Passage,
@@ -232,6 +232,8 @@ pub enum Action {
     Palette(PaletteAction),
     /// Changes what questions are asked with.
     Set(Setting),
+    /// Looks for a text in the conversation.
+    Find(FindAction),
     /// Looks for a question asked before.
     Recall(RecallAction),
     /// Goes on writing the question in the person's own editor.

@@ -10,6 +10,7 @@ mod command;
 mod editor;
 mod event;
 mod evidence;
+mod find;
 mod hints;
 mod history;
 mod ingest;
@@ -28,6 +29,7 @@ pub use evidence::{
     BestSentence, CandidateRow, Comparison, Evidence, EvidenceAction, EvidencePane, Found, Map, Rerun, SortBy, Toward,
     searchable,
 };
+pub use find::{Find, FindAction};
 pub use hints::{Hint, Hints};
 pub use history::{History, Recall, RecallAction};
 pub use ingest::{EndedIngest, IngestAction, IngestJob, IngestPane, IngestView};

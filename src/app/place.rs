@@ -11,6 +11,8 @@ pub enum Place {
     Recall,
     /// The conversation.
     Chat,
+    /// A text is looked for in it.
+    Find,
     /// The list of passages.
     Passages,
     /// The text of one.
@@ -50,7 +52,7 @@ pub struct Places(u64);
 impl Places {
     pub const ALL: Self = Self(u64::MAX);
     /// A line of text has the keys: characters are typed.
-    pub const TYPING: Self = Self::QUESTION.and(Self::LINES).and(Self::of(&[Place::Recall]));
+    pub const TYPING: Self = Self::QUESTION.and(Self::LINES).and(Self::of(&[Place::Recall, Place::Find]));
     pub const QUESTION: Self = Self::of(&[Place::Question, Place::EmptyQuestion]);
     /// A line of text, but neither the question nor the search in earlier ones.
     pub const LINES: Self = Self::of(&[Place::NewPath, Place::NewName, Place::DropName, Place::Palette]);
@@ -108,6 +110,7 @@ impl Place {
         match self {
             Self::Question | Self::EmptyQuestion => "Writing a question",
             Self::Recall => "Searching earlier questions",
+            Self::Find => "Looking for a text",
             Self::Chat => "In the conversation",
             Self::Passages => "In the list of passages",
             Self::PassageText => "In a passage",
@@ -150,6 +153,7 @@ impl State {
                 Focus::Input if self.recall.is_some() => Place::Recall,
                 Focus::Input if self.input.is_empty() => Place::EmptyQuestion,
                 Focus::Input => Place::Question,
+                Focus::Chat if self.find.is_some() => Place::Find,
                 Focus::Chat => Place::Chat,
                 Focus::Passages => Place::Passages,
                 Focus::PassageText => Place::PassageText,

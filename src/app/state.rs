@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, Hints, History, IngestJob, IngestView,
-    Palette, Recall, Step, Touch,
+    ChatScroll, Collections, Editor, EndedIngest, Evidence, EvidencePane, Find, Hints, History, IngestJob, IngestView,
+    Palette, Place, Recall, Step, Touch,
 };
 use crate::domain::{
     Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, ThemeName, Turn,
@@ -23,6 +23,9 @@ pub struct State {
     /// The history is being searched.
     pub recall: Option<Recall>,
     pub touch: Touch,
+    pub find: Option<Find>,
+    /// The text that was looked for last.
+    pub(super) last_found: String,
     pub hints: Hints,
     /// Questions of earlier runs.
     pub(super) asked_before: usize,
@@ -152,6 +155,8 @@ pub enum Escape {
     DropSelection,
     /// From the search in the history to what was being written.
     LeaveRecall,
+    /// From the search in the conversation to where it has led.
+    CloseFind,
     /// In the ingest view while an ingest runs: asks to press it again.
     ArmStopIngest,
     StopIngest,
@@ -258,6 +263,9 @@ impl State {
         }
         if self.recalling() {
             return Escape::LeaveRecall;
+        }
+        if self.place_below() == Place::Find {
+            return Escape::CloseFind;
         }
         match self.view {
             View::Ingest if self.ingest_view.open => Escape::CloseEntry,

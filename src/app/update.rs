@@ -9,8 +9,8 @@ mod touch;
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Places,
-    RecallAction, Scroll, State, Step, Store, View,
+    Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Place,
+    Places, RecallAction, Scroll, State, Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, ThemeName, Turn, TurnId, TurnState};
 
@@ -205,6 +205,9 @@ impl State {
             Action::Edit(edit) if self.recalling() => self.change_recall(|line| line.edit(edit)),
             Action::Up if self.recalling() => return self.recall(RecallAction::Older),
             Action::Down if self.recalling() => return self.recall(RecallAction::Newer),
+            Action::Insert(text) if self.place() == Place::Find => self.change_find(|line| _ = line.insert_line(&text)),
+            Action::Edit(edit) if self.place() == Place::Find => self.change_find(|line| line.edit(edit)),
+            Action::Find(action) => self.act_on_find(action),
             Action::Submit => return self.submit(),
             Action::Insert(text) if self.writes_line() => {
                 self.write_line(|line| {
@@ -309,6 +312,8 @@ impl State {
                     self.write_line(|line| drop(line.take()));
                 } else if self.recalling() {
                     self.recall = None;
+                } else if self.place() == Place::Find {
+                    self.close_find();
                 } else if !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
                     self.history.push(self.input.text());
@@ -330,6 +335,14 @@ impl State {
     /// A line of text has the keys that is not the question.
     fn writes_line(&self) -> bool {
         Places::LINES.contains(self.place())
+    }
+
+    /// Changes the text that is looked for: the nearest row that holds it is shown.
+    fn change_find(&mut self, change: impl FnOnce(&mut Editor)) {
+        if let Some(find) = &mut self.find {
+            change(&mut find.line);
+            find.shown = None;
+        }
     }
 
     /// Changes the line that has the keys.
@@ -542,6 +555,7 @@ impl State {
             Escape::StopDownload => return self.stop_download(),
             Escape::DropSelection => self.touch.selection = None,
             Escape::LeaveRecall => self.recall = None,
+            Escape::CloseFind => self.close_find(),
             Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
             Escape::StopIngest => {
                 if let Some(job) = &mut self.ingest {

@@ -11,6 +11,7 @@ use ratatui::{
 use super::{
     ViewCache,
     cache::Extent,
+    find,
     inline::{Inline, paragraph},
     markdown::Markdown,
     pane, status,
@@ -40,6 +41,8 @@ pub struct ChatRows {
     dropped_bytes: usize,
     /// Rows that there were when the end was last in view.
     seen: usize,
+    /// What was looked for, in how many rows of which width, and the rows that hold it.
+    found: Option<((String, usize, usize), Vec<usize>)>,
 }
 
 #[derive(Debug)]
@@ -117,6 +120,48 @@ impl ChatRows {
             row += self.turns[at].len;
         }
         self.starts.push(row);
+    }
+
+    /// The rows that hold a text, ascending.
+    pub fn find(&self, state: &State, theme: &Theme, sought: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        for ((rows, turn), start) in self.turns.iter().zip(&state.turns).zip(&self.starts) {
+            // What was wrapped away is only wrapped again where it could be.
+            let made;
+            let rows = match &rows.rows {
+                Some(rows) => rows,
+                None if !find::may_hold(turn, sought) => continue,
+                None => {
+                    made = Rows::new(turn, &rows.key, theme, self.width);
+                    &made
+                }
+            };
+            found.extend(
+                (*start..)
+                    .zip(rows.lines())
+                    .filter(|(_, line)| find::holds(&line.to_string(), sought))
+                    .map(|(row, _)| row),
+            );
+        }
+        found
+    }
+
+    /// The rows that the last frame's search has found.
+    pub fn found(&self) -> &[usize] {
+        self.found.as_ref().map_or(&[], |(_, rows)| rows)
+    }
+
+    /// Looks for the text where anything has changed.
+    fn sync_found(&mut self, state: &State, theme: &Theme) {
+        let Some(find) = &state.find else {
+            self.found = None;
+            return;
+        };
+        let key = (find.line.text().to_owned(), self.rows(), self.width);
+        if self.found.as_ref().is_none_or(|(known, _)| *known != key) {
+            let rows = self.find(state, theme, &key.0);
+            self.found = Some((key, rows));
+        }
     }
 
     /// The turn that a row belongs to.
@@ -319,9 +364,17 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     }
     cache.chat.sync(state, &theme, width);
     let rows = cache.chat.rows();
+    cache.chat.sync_found(state, &theme);
     let top = match state.chat_scroll {
         ChatScroll::End => rows,
         ChatScroll::At { turn, row } => cache.chat.starts.get(turn).map_or(rows, |start| start + row),
+    };
+    // While a text is written, the nearest place of it comes into view.
+    let shown =
+        state.find.as_ref().and_then(|find| find.shown.or_else(|| find::nearest(cache.chat.found(), top.min(rows))));
+    let top = match (&state.find, shown) {
+        (Some(find), Some(row)) if find.shown.is_none() => find::top_for(row, usize::from(inner.height)),
+        (Some(_) | None, _) => top,
     };
     let extent = Extent::new(rows, usize::from(inner.height), top);
     cache.measured.chat = extent;
@@ -340,6 +393,9 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let lines: Vec<_> = cache.chat.visible(state, &theme, extent).collect();
     pane::rows(frame, inner, GUTTER, lines.iter().map(|(_, _, line)| line.as_ref()));
     marks(state, &cache.chat, &lines, &theme, frame, inner);
+    if state.find.is_some() {
+        find::mark(frame.buffer_mut(), text, extent.top, shown, state.sought());
+    }
 }
 
 /// Draws what moves without the text changing: which turn is shown, and where the answer goes on.

@@ -97,6 +97,7 @@ fn escape_word(escape: Escape) -> &'static str {
     match escape {
         Escape::ClosePalette | Escape::CloseHelp | Escape::CloseEntry => "close",
         Escape::DropSelection => "unselect",
+        Escape::CloseFind => "close",
         Escape::LeaveRecall => "back to the draft",
         Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",

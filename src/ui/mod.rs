@@ -13,6 +13,7 @@ mod chat;
 mod code;
 mod collections;
 mod evidence;
+mod find;
 mod finish;
 mod help;
 mod ingest;
@@ -41,7 +42,7 @@ pub use title::title;
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
-use crate::app::{State, View};
+use crate::app::{Place, State, View};
 
 /// Draws the application. `cache` belongs to this one state.
 pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
@@ -87,7 +88,12 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         View::Collections => collections::draw(state, cache, frame, screen.body),
         View::Evidence => evidence::draw(state, cache, frame, screen.body),
     }
-    status::draw_notice(state, &cache.keymap, &theme, frame, screen.notice);
+    match &state.find {
+        Some(find) if state.place_below() == Place::Find && state.armed.is_none() => {
+            find::draw(state, find, &cache.chat, &theme, frame, screen.notice);
+        }
+        Some(_) | None => status::draw_notice(state, &cache.keymap, &theme, frame, screen.notice),
+    }
     if state.view == View::Chat {
         input::draw(state, cache, frame, screen.input);
         selection::draw(state, cache, frame.buffer_mut());

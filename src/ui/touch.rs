@@ -8,7 +8,7 @@ use ratatui::{
 use super::{
     ViewCache,
     cache::{Extent, Measured},
-    input, selection,
+    find, input, selection,
     theme::Theme,
 };
 use crate::{
@@ -124,9 +124,10 @@ pub fn with_screen(state: &State, cache: &ViewCache, action: Action) -> Action {
         }
         // A command that is chosen from the list does what its key would do.
         Action::Palette(PaletteAction::Run) => match state.chosen() {
-            Some(chosen @ Action::Copy(_)) => with_screen(state, cache, chosen),
+            Some(chosen @ (Action::Copy(_) | Action::Find(_))) => with_screen(state, cache, chosen),
             Some(_) | None => action,
         },
+        Action::Find(find) => find::with_rows(state, cache, find),
         Action::Copy(CopyAction::Code(_)) => Action::Copy(CopyAction::Code(code_in_view(state, cache))),
         other => other,
     }

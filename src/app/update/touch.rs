@@ -23,6 +23,7 @@ impl State {
         match action {
             TouchAction::Press { focus, anchor } => {
                 self.focus = focus;
+                self.close_find();
                 self.touch.anchor = anchor;
             }
             TouchAction::Drag { to, scroll } => {

@@ -175,3 +175,40 @@ fn answered(world: &mut World) {
     world.send(delta(turn, "Leaves."));
     world.send(finished(turn, FinishReason::Stop));
 }
+
+#[test]
+fn a_text_is_found_in_the_conversation_wherever_it_is() {
+    let mut world = World::ready(80, 24);
+    for n in 0..12 {
+        let turn = world.ask(&format!("question {n}"));
+        world.send(retrieved(turn, &[]));
+        let word = if n % 5 == 1 { "a **Nee**dle in it" } else { "hay" };
+        world.send(delta(turn, &format!("{}Here is {word}.\n\n", "A line.\n\n".repeat(9))));
+        world.send(finished(turn, FinishReason::Stop));
+    }
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    write(&mut world, "/needle");
+    insta::assert_snapshot!("find", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    let screen = world.screen();
+    assert!(screen.contains("line 2 of 3") && screen.contains("a Needle in it"), "{screen}");
+    world.key(KeyModifiers::NONE, KeyCode::Up);
+    world.key(KeyModifiers::NONE, KeyCode::Up);
+    assert!(world.screen().contains("line 3 of 3"), "round and round");
+    let there = world.screen();
+    // It stays where it has led, and goes on from there by a key.
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    let rows = |screen: &str| screen.lines().skip(2).take(8).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(rows(&world.screen()), rows(&there));
+    write(&mut world, "n");
+    assert!(world.screen().contains("line 3 of 3"), "{}", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Down);
+    assert!(world.screen().contains("line 1 of 3"), "{}", world.screen());
+    // Capitals count where there are some, and what is nowhere leaves everything as it is.
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('u'));
+    write(&mut world, "NEEDLE");
+    assert!(world.screen().contains("in no line"));
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('c'));
+    assert!(world.state.find.is_none());
+}
