@@ -89,7 +89,7 @@ def environment(home):
 def first_frame(askdocs, parts, env):
     ours, bare = [], []
     for _ in range(15):
-        for times, command, text in ((ours, [askdocs], b"askdocs"), (bare, [parts, "hello"], b"hello")):
+        for times, command, text in ((ours, [askdocs], b"Chat"), (bare, [parts, "hello"], b"hello")):
             terminal = Terminal(command, env)
             times.append(terminal.until(text))
             terminal.end()
