@@ -20,7 +20,7 @@ pub enum Depth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     pub depth: Depth,
-    /// Only ASCII reaches the terminal: see [`finish`](super::finish).
+    /// Only ASCII reaches the terminal: every sign of our own has one, anything else is a question mark.
     pub ascii: bool,
     /// Nothing moves by itself: no streaming cursor, no growing bars, and answers grow by whole rows.
     pub still: bool,
