@@ -347,7 +347,10 @@ class Bench:
                     continue
                 ready, _, _ = select.select([app.fd], [], [], 0.02)
                 if ready:
-                    piece = os.read(app.fd, int(budget))
+                    try:
+                        piece = os.read(app.fd, int(budget))
+                    except OSError as error:
+                        raise SystemExit(f"it ended: {error}; the screen:\n{app.screen.text()}")
                     budget -= len(piece)
                     app.screen.feed(piece)
             else:

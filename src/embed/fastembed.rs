@@ -187,9 +187,9 @@ impl Embedder for FastEmbedder {
 
 /// Lets other threads of this machine go before the calling one, where a system can do so for a single thread.
 fn lower_priority() {
-    // 10 is what the program `nice` takes when it is told nothing else.
+    // As low as it goes: passages have time, a key that is pressed has not.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
         tracing::debug!(%error, "the priority stays as it is");
     }
 }

@@ -54,7 +54,9 @@ impl<S: Stream<Item = io::Result<Event>>> Keys<S> {
             }
         }
         // A line's end in the middle: what was typed so far was a paste.
-        if text.len() >= LEAST && text[..text.len() - 1].contains('\n') {
+        let mut before_last = text.chars();
+        before_last.next_back();
+        if text.chars().count() >= LEAST && before_last.as_str().contains('\n') {
             let behind = self.ready.pop_back().filter(|event| !self.take(&mut String::new(), event));
             self.ready = [Ok(Event::Paste(text))].into_iter().chain(behind).collect();
         }
@@ -78,7 +80,7 @@ impl<S: Stream<Item = io::Result<Event>>> Keys<S> {
     /// What comes at once behind a text; behind a line of a burst, what comes soon.
     async fn follows(&mut self, text: &str) -> Option<io::Result<Event>> {
         let next = self.input.next();
-        if text.len() >= LEAST && text.ends_with('\n') {
+        if text.chars().count() >= LEAST && text.ends_with('\n') {
             timeout(GAP, next).await.ok().flatten()
         } else {
             poll_immediate(next).await.flatten()
@@ -139,6 +141,10 @@ mod tests {
         // One line with its Enter is what a script sends, or somebody who types ahead.
         assert_eq!(through(&[(1, keys("a question\n"))]).await, keys("a question\n"));
         assert_eq!(through(&[(1, keys("bG\nx"))]).await, keys("bG\nx"), "too few to be a paste");
+        // Letters of several bytes are letters.
+        assert_eq!(through(&[(1, keys("вопрос и ещё"))]).await, keys("вопрос и ещё"));
+        assert_eq!(through(&[(1, keys("да\nнет"))]).await, keys("да\nнет"), "six of them and a line's end are too few");
+        assert_eq!(through(&[(1, keys("строка\nещё漢"))]).await, [paste("строка\nещё漢")]);
         // A paste that comes in pieces, and a key right behind it.
         let escape = Event::Key(KeyCode::Esc.into());
         let pieces = [(1, keys("a line\nmore\n")), (5, keys("and more")), (0, vec![escape.clone()])];
