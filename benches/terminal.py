@@ -373,6 +373,7 @@ class Bench:
         assert app.screen.rows() == shown, "a whole redraw shows something else"
         app.end()
         # Times differ from run to run.
+        rows = [re.sub(r"(embed|search|prompt|first token) \d+", r"\1 #", row) for row in rows]
         return [re.sub(r"\d+(\.\d+)? ?(ms|s|/s)\b|[█▏▎▍▌▋▊▉]+", "#", row) for row in rows], answer, slowest
 
     def slow_line(self):
