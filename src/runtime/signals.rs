@@ -120,6 +120,11 @@ mod unix {
             Ok(())
         }
 
+        /// Waits until the program is continued.
+        pub async fn continued(&mut self) {
+            self.continued.recv().await;
+        }
+
         pub async fn next(&mut self) -> Signal {
             tokio::select! {
                 biased;

@@ -29,7 +29,7 @@ use crossterm::{
 use futures_util::Stream;
 
 use super::{
-    HEARD_WITHIN, Host,
+    Host,
     output::Output,
     outside::{EditError, EditorCommand},
     signals::{Signal, Signals, is_gone},
@@ -137,14 +137,20 @@ impl Host for TerminalGuard {
 
     #[cfg(unix)]
     async fn suspend(&mut self) -> io::Result<Option<u8>> {
+        use tokio::time::timeout;
+
+        use super::HEARD_WITHIN;
+
         leave();
         loop {
             stop()?;
+            // What continues us is told as well; nothing is to be set anew for it. Where nobody could stop us, nobody did.
+            let _ = timeout(HEARD_WITHIN, self.signals.continued()).await;
             if in_foreground() {
                 return self.take().map(|()| None);
             }
             // A shell continues what it ends (`kill %1`); who is only continued has to wait for its terminal.
-            if let Ok(number) = tokio::time::timeout(HEARD_WITHIN, self.signals.ended()).await {
+            if let Ok(number) = timeout(HEARD_WITHIN, self.signals.ended()).await {
                 return Ok(Some(number));
             }
         }
