@@ -49,6 +49,20 @@ impl Command {
         COMMANDS.iter().find(|command| command.name == name)
     }
 
+    /// Puts words in place of the commands that a text names as `‹name›`: which keys they have is not known here.
+    pub fn name_in(text: &str, words: impl Fn(&Self) -> String) -> String {
+        let mut told = String::new();
+        let mut rest = text;
+        while let Some((before, (name, after))) =
+            rest.split_once('‹').and_then(|(before, rest)| Some((before, rest.split_once('›')?)))
+        {
+            told.push_str(before);
+            told.push_str(&Self::find(name).map_or_else(|| format!("‹{name}›"), &words));
+            rest = after;
+        }
+        told + rest
+    }
+
     /// It does something that can be chosen from a list, and not only a step in a text or a list.
     pub fn is_listed(&self) -> bool {
         match &self.does {

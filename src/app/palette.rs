@@ -143,11 +143,13 @@ impl State {
     fn named(&self, name: &str, word: &str) -> Result<Action, String> {
         let known = Command::find(name).filter(|command| command.is_listed());
         let Some(command) = known else {
-            return Err(format!("there is no command /{name}; Ctrl-P lists them, a space before the slash asks it"));
+            return Err(format!(
+                "there is no command /{name}; ‹commands› lists them, a space before the slash asks it"
+            ));
         };
         match &command.does {
             Does::Act(_) if !command.places.contains(Place::Question) => {
-                Err(format!("/{name} does nothing here; Ctrl-P lists what does"))
+                Err(format!("/{name} does nothing here; ‹commands› lists what does"))
             }
             Does::Act(action) => Ok(action.clone()),
             Does::Take { parse, .. } => parse(word),

@@ -55,7 +55,7 @@ pub struct State {
     pub collections: Collections,
     pub evidence: Evidence,
 
-    /// Something to tell, until something else is told or the person goes on.
+    /// Something to tell, until something else is told or the person goes on. It names commands as `‹name›`.
     pub notice: Option<String>,
     /// What the same key pressed once more will do.
     pub armed: Option<Armed>,

@@ -476,12 +476,12 @@ impl State {
                     // Nothing that it is made from is known, so no index was begun by itself.
                     None => {
                         let hint = format!(
-                            "hint: `askdocs ingest PATH --collection {name}` fills it; Ctrl-O shows what else there is"
+                            "hint: `askdocs ingest PATH --collection {name}` fills it; /collections shows what else there is"
                         );
                         return Readiness::Never(format!("the collection {name:?} holds no passages yet\n{hint}"));
                     }
                 };
-                let hint = "hint: Ctrl-R indexes again, Ctrl-T shows what happened";
+                let hint = "hint: /reindex indexes again, /ingest shows what happened";
                 Readiness::Never(format!("the collection {name:?} holds no passages yet{why}\n{hint}"))
             }
         }

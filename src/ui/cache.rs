@@ -4,7 +4,7 @@ use super::{
     chat::ChatRows,
     collections::RowText,
     evidence::Wrapped,
-    keys::Keymap,
+    keys::{Keymap, Keys},
     passages::PassageRows,
     theme::{Look, Theme},
     touch::Spot,
@@ -45,6 +45,11 @@ impl ViewCache {
             (self.name, self.theme) = (name, Theme::new(name, self.look));
             (self.chat, self.passage, self.row, self.evidence) = Default::default();
         }
+    }
+
+    /// What texts in the view call the keys, whatever is open over it.
+    pub(super) fn keys(&self, state: &State) -> Keys<'_> {
+        Keys::new(&self.keymap, state.place_below())
     }
 
     /// Rows of the conversation in the last frame.

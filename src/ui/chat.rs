@@ -13,13 +13,14 @@ use super::{
     cache::Extent,
     find,
     inline::{Inline, paragraph},
+    keys::Keys,
     markdown::Markdown,
     pane, status,
     theme::Theme,
     touch::Zone,
 };
 use crate::{
-    app::{Answerer, ChatScroll, Focus, State, Store},
+    app::{Answerer, ChatScroll, Focus, Place, State, Store},
     domain::{FinishReason, SourceSpec, Turn, TurnState},
     text::{one_line, width},
 };
@@ -353,7 +354,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let inner = pane::inner(area);
     let width = usize::from(inner.width.saturating_sub(GUTTER)).max(2);
     if state.turns.is_empty() {
-        let rows = welcome(state, &theme, width);
+        let rows = welcome(state, Keys::new(&cache.keymap, Place::Question), &theme, width);
         let extent = Extent::new(rows.len(), usize::from(inner.height), first_row(state, rows.len()));
         cache.measured.chat = extent;
         cache.measured.turn_starts = vec![0];
@@ -431,12 +432,15 @@ fn first_row(state: &State, rows: usize) -> usize {
 }
 
 /// What stands in the chat before the first question.
-fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+fn welcome(state: &State, keys: Keys<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut rows = paragraph("Ask questions of your own documents, and see why it answered so.", width, theme.strong);
-    let intro = "Write a question below and press Enter. The passages that the answer rests on appear beside it, with every score.";
-    rows.extend(paragraph(intro, width, theme.dim));
+    let intro = keys.tell(
+        "Write a question below and press ‹ask›. The passages that the answer rests on appear beside it, with every \
+         score.",
+    );
+    rows.extend(paragraph(&intro, width, theme.dim));
     rows.push(Line::default());
-    for (text, style) in status::troubles(state, theme) {
+    for (text, style) in status::troubles(state, keys, theme) {
         rows.extend(paragraph(&text, width, style));
         rows.push(Line::default());
     }
@@ -463,15 +467,18 @@ fn welcome(state: &State, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         }
         rows.push(Line::default());
     }
-    for (key, what) in [
-        ("Tab", "goes through the panes; ↑↓ read in them"),
-        ("Ctrl-T", "shows what is indexed and what was skipped"),
-        ("Ctrl-O", "lists the collections and what is in them"),
-        ("F1", "lists all keys; Ctrl-C twice quits"),
-    ] {
+    let told = [
+        ("next-pane", "goes through the panes, to read and copy"),
+        ("ingest", "shows what is indexed and what was skipped"),
+        ("collections", "lists the collections and what is in them"),
+        ("help", "lists all keys; ‹interrupt› twice quits"),
+    ]
+    .map(|(command, what)| (keys.of(command), keys.tell(what)));
+    let columns = told.iter().map(|(key, _)| self::width(key)).max().unwrap_or(0) + 2;
+    for (key, what) in told {
         let mut inline = Inline::default();
-        inline.push(&format!("{key}{}", " ".repeat(8_usize.saturating_sub(self::width(key)))), theme.strong);
-        inline.push(what, theme.dim);
+        inline.push(&format!("{key}{}", " ".repeat(columns - self::width(&key))), theme.strong);
+        inline.push(&what, theme.dim);
         rows.extend(inline.rows(width).into_iter().map(Line::from));
     }
     rows

@@ -12,7 +12,9 @@ use ratatui::{
 };
 
 pub use self::rows::RowText;
-use super::{ViewCache, cache::Extent, ingest::labelled, inline::paragraph, pane, status, theme::Theme, touch::Zone};
+use super::{
+    ViewCache, cache::Extent, ingest::labelled, inline::paragraph, keys::Keys, pane, status, theme::Theme, touch::Zone,
+};
 use crate::{
     app::{Collections, Entry, State, Step, Store},
     domain::CollectionInfo,
@@ -21,14 +23,14 @@ use crate::{
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     if let Step::Browse(browsing) = &state.collections.step {
-        rows::draw(browsing, state.overlaid(), cache, frame, area);
+        rows::draw(state, browsing, cache, frame, area);
         return;
     }
     draw_list(state, cache, frame, area);
     match &state.collections.step {
         Step::Choose | Step::Browse(_) => {}
-        Step::Drop(dropping) => dialog::draw_drop(state, dropping, &cache.theme, frame, area),
-        Step::Create(creating) => dialog::draw_create(state, creating, &cache.theme, frame, area),
+        Step::Drop(dropping) => dialog::draw_drop(state, dropping, cache, frame, area),
+        Step::Create(creating) => dialog::draw_create(state, creating, cache, frame, area),
     }
 }
 
@@ -48,12 +50,13 @@ fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: 
         let title = format!("Collections · {}", store_name(state));
         pane::draw(frame, area, &theme, &title, true, Extent::default());
         let inner = pane::inner(area);
-        let rows = instead_of_list(state, usize::from(inner.width.saturating_sub(2)).max(2), &theme);
+        let rows = instead_of_list(state, cache.keys(state), usize::from(inner.width.saturating_sub(2)).max(2), &theme);
         pane::rows(frame, inner, 1, rows.iter());
         return;
     };
     let inner_columns = usize::from(area.width.saturating_sub(4)).max(2);
-    let details = shown.entry().map(|entry| details(state, entry, inner_columns, &theme)).unwrap_or_default();
+    let details = shown.entry().map(|entry| details(state, entry, cache.keys(state), inner_columns, &theme));
+    let details = details.unwrap_or_default();
     // The table's borders and header, and as many rows as there are; the rest is for the details, of which the first
     // ones are always seen.
     let wanted = u16::try_from(entries.len() + 3).unwrap_or(u16::MAX);
@@ -82,20 +85,21 @@ fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: 
 }
 
 /// What stands where the list would be: it is being read, could not be, or there is nothing in it.
-fn instead_of_list(state: &State, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn instead_of_list(state: &State, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Collections { entries, error, .. } = &state.collections;
     match (error, entries) {
         (Some(message), _) => {
             let mut rows = paragraph(&format!("✗ {message}"), columns, theme.bad);
             rows.push(Line::default());
-            rows.extend(paragraph("r tries again.", columns, theme.dim));
+            rows.extend(paragraph(&keys.tell("‹reload› tries again."), columns, theme.dim));
             rows
         }
         (None, None) => paragraph("reading …", columns, theme.dim),
         (None, Some(_)) => {
             let mut rows = paragraph("There are no collections here yet.", columns, theme.strong);
             rows.push(Line::default());
-            rows.extend(paragraph("n makes one from a folder of documents.", columns, theme.dim));
+            let make = keys.tell("‹new-collection› makes one from a folder of documents.");
+            rows.extend(paragraph(&make, columns, theme.dim));
             rows
         }
     }
@@ -211,12 +215,12 @@ fn table(state: &State, entries: &[Entry], extent: Extent, columns: usize, theme
 }
 
 /// Everything that is known of a collection.
-fn details(state: &State, entry: &Entry, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn details(state: &State, entry: &Entry, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
     let plain = Style::new();
     if let Some(job) = state.ingest.as_ref().filter(|job| job.collection == entry.name()) {
         let (done, all) = (job.snapshot.documents_done, job.snapshot.documents_total);
-        let text = format!("… being indexed: {done} of {all} documents; Ctrl-T tells more");
+        let text = format!("… being indexed: {done} of {all} documents; {} tells more", keys.of("ingest"));
         rows.extend(labelled("now", &text, columns, theme, theme.warning));
     }
     let info = match entry {

@@ -10,7 +10,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ViewCache, cache::Extent, inline::Inline, pane, status, theme::Theme, touch::Zone};
+use super::{ViewCache, cache::Extent, inline::Inline, keys::Keys, pane, status, theme::Theme, touch::Zone};
 use crate::{
     app::{IngestJob, IngestPane, Model, State, Store},
     domain::{Counter, IngestReport, Pace, ProgressSnapshot, Stage},
@@ -28,7 +28,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let theme = cache.theme;
     let columns = usize::from(area.width.saturating_sub(4)).max(2);
     let roomy = area.height >= ROOMY_ROWS;
-    let rows = overview(state, &theme, columns, roomy);
+    let rows = overview(state, cache.keys(state), &theme, columns, roomy);
     let wanted = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
     let focused = state.ingest_view.pane == IngestPane::Overview;
     // Where there is room for one pane, it is the one that has the keys.
@@ -47,8 +47,11 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
             cache.measured.ingest_text = extent;
         }
         cache.measured.put(Zone::Ingest(IngestPane::Overview), area, inner);
-        let title = if roomy { lists::title } else { lists::title_of_one };
-        pane::draw(frame, area, &theme, &title(state, IngestPane::Overview), focused, extent);
+        let title = match roomy {
+            true => lists::title(state, IngestPane::Overview),
+            false => lists::title_of_one(state, cache.keys(state), IngestPane::Overview),
+        };
+        pane::draw(frame, area, &theme, &title, focused, extent);
         pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
     }
     if let Some(area) = bottom {
@@ -86,11 +89,11 @@ fn gauge(part: f64, text: &str, columns: usize, theme: &Theme) -> Line<'static> 
 }
 
 /// All that stands above the lists. Where there is no room for everything, what moves comes first.
-fn overview(state: &State, theme: &Theme, columns: usize, roomy: bool) -> Vec<Line<'static>> {
+fn overview(state: &State, keys: Keys<'_>, theme: &Theme, columns: usize, roomy: bool) -> Vec<Line<'static>> {
     let still = matches!(state.model, Model::Ready { .. }) && matches!(state.store, Store::Open { .. });
     let mut rows = Vec::new();
     if roomy || !still {
-        rows.extend(model_rows(state, theme, columns));
+        rows.extend(model_rows(state, keys, theme, columns));
         if roomy {
             rows.push(Line::default());
         }
@@ -104,27 +107,27 @@ fn overview(state: &State, theme: &Theme, columns: usize, roomy: bool) -> Vec<Li
     match &state.ingest {
         Some(job) => {
             rows.extend(of_another(state, &job.collection, columns, theme));
-            rows.extend(job_rows(state, job, columns, theme, roomy));
+            rows.extend(job_rows(state, job, keys, columns, theme, roomy));
         }
-        None => rows.extend(last_run_rows(state, columns, theme)),
+        None => rows.extend(last_run_rows(state, keys, columns, theme)),
     }
     rows
 }
 
-fn model_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
+fn model_rows(state: &State, keys: Keys<'_>, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
     let plain = Style::new();
     match &state.model {
         Model::Ready { name, dim } => {
             labelled("model", &format!("{} · {dim} dimensions · ready", one_line(name)), columns, theme, plain)
         }
         Model::Failed(message) => {
-            let text = format!("! none, so keyword search only: {message}\nCtrl-R tries again.");
+            let text = format!("! none, so keyword search only: {message}\n{} tries again.", keys.of("reindex"));
             labelled("model", &text, columns, theme, theme.warning)
         }
         Model::Loading { snapshot, pace } if snapshot.stage == Stage::Downloading => {
             let mut rows = download_rows("model", snapshot, pace, columns, theme);
-            let way_out = "Esc Esc stops it; questions are answered by keyword search meanwhile.";
-            rows.extend(labelled("", way_out, columns, theme, theme.dim));
+            let way_out = keys.tell("‹escape› ‹escape› stops it; questions are answered by keyword search meanwhile.");
+            rows.extend(labelled("", &way_out, columns, theme, theme.dim));
             rows
         }
         Model::Loading { snapshot, .. } => {
@@ -174,7 +177,14 @@ fn of_another(state: &State, name: &str, columns: usize, theme: &Theme) -> Vec<L
     labelled("indexed", &one_line(name), columns, theme, theme.strong)
 }
 
-fn job_rows(state: &State, job: &IngestJob, columns: usize, theme: &Theme, roomy: bool) -> Vec<Line<'static>> {
+fn job_rows(
+    state: &State,
+    job: &IngestJob,
+    keys: Keys<'_>,
+    columns: usize,
+    theme: &Theme,
+    roomy: bool,
+) -> Vec<Line<'static>> {
     let IngestJob { snapshot, pace, .. } = job;
     if snapshot.stage == Stage::Downloading && !job.stopping && !job.paused {
         return download_rows("now", snapshot, pace, columns, theme);
@@ -195,8 +205,8 @@ fn job_rows(state: &State, job: &IngestJob, columns: usize, theme: &Theme, roomy
         rows.push(gauge(snapshot.part(), &text, columns, theme));
     }
     if job.paused && !job.stopping {
-        let text = "What is embedded is kept and answers. p goes on, Esc Esc stops.";
-        rows.extend(labelled("", text, columns, theme, theme.dim));
+        let text = keys.tell("What is embedded is kept and answers. ‹pause› goes on, ‹escape› ‹escape› stops.");
+        rows.extend(labelled("", &text, columns, theme, theme.dim));
     }
     if snapshot.stage == Stage::Starting {
         return rows;
@@ -268,23 +278,23 @@ fn stage_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'stati
     rows
 }
 
-fn last_run_rows(state: &State, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn last_run_rows(state: &State, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Some(ended) = &state.last_ingest else {
-        let text = "none since the start; Ctrl-R indexes what changed";
-        return labelled("last run", text, columns, theme, theme.dim);
+        let text = keys.tell("none since the start; ‹reindex› indexes what changed");
+        return labelled("last run", &text, columns, theme, theme.dim);
     };
     let mut rows = of_another(state, &ended.collection, columns, theme);
     match &ended.result {
-        Ok(report) => rows.extend(report_rows(report, columns, theme)),
+        Ok(report) => rows.extend(report_rows(report, keys, columns, theme)),
         Err(message) => {
-            let text = format!("✗ failed: {message}\nCtrl-R tries again.");
+            let text = format!("✗ failed: {message}\n{} tries again.", keys.of("reindex"));
             rows.extend(labelled("last run", &text, columns, theme, theme.bad));
         }
     }
     rows
 }
 
-fn report_rows(report: &IngestReport, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn report_rows(report: &IngestReport, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let end = if report.interrupted { "■ stopped after" } else { "done in" };
     let mut text = format!("{end} {:.1} s", report.seconds);
     if report.passages_per_s > 0.0 {
@@ -302,7 +312,8 @@ fn report_rows(report: &IngestReport, columns: usize, theme: &Theme) -> Vec<Line
     rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
     rows.extend(labelled("chunks", &status::count(report.passages), columns, theme, Style::new()));
     if report.interrupted {
-        rows.extend(labelled("", "What was done is kept; Ctrl-R goes on from there.", columns, theme, theme.dim));
+        let text = keys.tell("What was done is kept; ‹reindex› goes on from there.");
+        rows.extend(labelled("", &text, columns, theme, theme.dim));
     }
     rows
 }

@@ -8,8 +8,8 @@ use ratatui::crossterm::event::{Event, KeyCode::Char, KeyEventKind, KeyModifiers
 
 use super::{ViewCache, touch};
 use crate::app::{
-    Action, COMMANDS, CollectionAction as Collection, Does, Escape, IngestAction, PaletteAction, Places, State, Step,
-    TouchAction,
+    Action, COMMANDS, CollectionAction as Collection, Command, Does, Escape, IngestAction, PaletteAction, Place,
+    Places, State, Step, TouchAction,
 };
 
 /// What a terminal event means now. `None` for what means nothing; a resize needs a frame but no action.
@@ -43,6 +43,30 @@ pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
             Some(Action::Insert(c.to_string()))
         }
         _ => None,
+    }
+}
+
+/// What texts call the keys in a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    keymap: &'a Keymap,
+    place: Place,
+}
+
+impl<'a> Keys<'a> {
+    pub fn new(keymap: &'a Keymap, place: Place) -> Self {
+        Self { keymap, place }
+    }
+
+    /// The first key of the command of that name, or its name in the palette where it has none.
+    pub fn of(self, name: &str) -> String {
+        let keys = Command::find(name).map(|command| self.keymap.keys(command, self.place)).unwrap_or_default();
+        keys.first().map_or_else(|| format!("/{name}"), ToString::to_string)
+    }
+
+    /// A text of the application with the keys of the commands that it names.
+    pub fn tell(self, text: &str) -> String {
+        Command::name_in(text, |command| self.of(command.name))
     }
 }
 

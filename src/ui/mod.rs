@@ -42,6 +42,7 @@ pub use title::title;
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
+use self::keys::Keys;
 use crate::app::{Place, State, View};
 
 /// Draws the application. `cache` belongs to this one state.
@@ -59,7 +60,7 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let theme = cache.theme;
     cache.measured.spots.clear();
     if area.width < layout::MIN_COLUMNS || area.height < layout::MIN_ROWS {
-        draw_too_small(frame, area);
+        draw_too_small(Keys::new(&cache.keymap, state.place()), frame, area);
         return;
     }
     let input_rows = match state.view {
@@ -108,10 +109,11 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     cells::part_clusters(frame.buffer_mut());
 }
 
-fn draw_too_small(frame: &mut Frame<'_>, area: Rect) {
+fn draw_too_small(keys: Keys<'_>, frame: &mut Frame<'_>, area: Rect) {
     let needs = format!("askdocs needs {} x {}", layout::MIN_COLUMNS, layout::MIN_ROWS);
     let has = format!("this is {} x {}", area.width, area.height);
-    for (text, y) in [needs, has, "Ctrl-C twice quits".to_owned()].into_iter().zip(area.top()..area.bottom()) {
+    let way_out = keys.tell("‹interrupt› twice quits");
+    for (text, y) in [needs, has, way_out].into_iter().zip(area.top()..area.bottom()) {
         frame.render_widget(Line::raw(text), Rect { y, height: 1, ..area });
     }
 }

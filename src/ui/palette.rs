@@ -7,7 +7,13 @@ use ratatui::{
     widgets::Clear,
 };
 
-use super::{ViewCache, input, keys::Keymap, pane, theme::Theme, touch::Zone};
+use super::{
+    ViewCache, input,
+    keys::{Keymap, Keys},
+    pane,
+    theme::Theme,
+    touch::Zone,
+};
 use crate::{
     app::{Choice, Does, State},
     text::{fit, one_line, width},
@@ -41,7 +47,8 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     if choices.is_empty() {
         let waits = palette.line.text().trim_end().contains(' ') || palette.line.text().ends_with(' ');
         let text = if waits { "write the word that it needs" } else { "nothing is called like this" };
-        let text = fit(&format!("{text}; Esc closes the list"), columns.saturating_sub(3));
+        let close = Keys::new(&cache.keymap, state.place()).of("escape");
+        let text = fit(&format!("{text}; {close} closes the list"), columns.saturating_sub(3));
         pane::rows(frame, list, 3, [Line::styled(text, theme.dim)].iter());
         return;
     }

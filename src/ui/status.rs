@@ -11,7 +11,7 @@ use ratatui::{
 
 use super::{
     inline::row_width,
-    keys::{self, Keymap},
+    keys::{self, Keymap, Keys},
     theme::Theme,
 };
 use crate::{
@@ -111,17 +111,18 @@ fn doing(job: &IngestJob) -> &'static str {
 }
 
 /// What is broken, in full, with what to do about it.
-pub fn troubles(state: &State, theme: &Theme) -> Vec<(String, Style)> {
+pub fn troubles(state: &State, keys: Keys<'_>, theme: &Theme) -> Vec<(String, Style)> {
+    let again = format!("{} tries again.", keys.of("reindex"));
     let mut troubles = Vec::new();
     if let Store::Failed(message) = &state.store {
         troubles.push((format!("✗ The store could not be opened: {message}"), theme.bad));
     }
     if let Model::Failed(message) = &state.model {
-        let text = format!("! Keyword search only, there is no embedding model: {message}\nCtrl-R tries again.");
+        let text = format!("! Keyword search only, there is no embedding model: {message}\n{again}");
         troubles.push((text, theme.warning));
     }
     if let (Some(Err(message)), None) = (state.last_ingest.as_ref().map(|ended| &ended.result), &state.ingest) {
-        troubles.push((format!("✗ Indexing failed: {message}\nCtrl-R tries again."), theme.bad));
+        troubles.push((format!("✗ Indexing failed: {message}\n{again}"), theme.bad));
     }
     troubles
 }
@@ -192,19 +193,20 @@ pub fn sparkline(values: impl ExactSizeIterator<Item = f64>, columns: usize) -> 
 /// What to tell now: what a key pressed again will do, the last notice, or what is broken.
 pub fn draw_notice(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let first = |text: &str| one_line(text.lines().next().unwrap_or(""));
+    let keys = Keys::new(keymap, state.place());
     let (text, style) = match (&state.armed, &state.notice, &state.store, &state.model) {
-        (Some(Armed::Quit), ..) => ("press Ctrl-C again to quit".to_owned(), theme.warning),
+        (Some(Armed::Quit), ..) => (keys.tell("‹interrupt› again quits"), theme.warning),
         (Some(Armed::StopIngest), ..) => {
-            ("press Esc again to stop indexing; what is done is kept".to_owned(), theme.warning)
+            (keys.tell("‹escape› again stops indexing; what is done is kept"), theme.warning)
         }
         (Some(Armed::StopDownload), ..) => {
-            ("press Esc again to stop the download; keyword search works without it".to_owned(), theme.warning)
+            (keys.tell("‹escape› again stops the download; keyword search works without it"), theme.warning)
         }
-        (None, Some(notice), ..) => (one_line(notice), theme.strong),
+        (None, Some(notice), ..) => (one_line(&keys.tell(notice)), theme.strong),
         (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),
         (None, None, _, Model::Failed(message)) => {
-            let text = format!("keyword search only (Ctrl-R tries again, Ctrl-T tells more): {}", first(message));
-            (text, theme.warning)
+            let told = keys.tell("keyword search only (‹reindex› tries again, ‹ingest› tells more)");
+            (format!("{told}: {}", first(message)), theme.warning)
         }
         (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => {
             let Some(told) = state.hint().and_then(|hint| hinted(hint, state, keymap)) else { return };

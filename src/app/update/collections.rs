@@ -206,7 +206,11 @@ impl State {
     /// Why a collection can't be dropped now.
     fn in_the_way(&self, name: &str) -> Option<String> {
         let job = self.ingest.as_ref().filter(|job| job.collection == name)?;
-        let how = if job.stopping { "wait until it has stopped" } else { "stop it first (Ctrl-T, then Esc twice)" };
+        let how = if job.stopping {
+            "wait until it has stopped"
+        } else {
+            "stop it first (‹ingest›, then ‹escape› twice)"
+        };
         Some(format!("{} is being indexed, so it can't be dropped; {how}", one_line(name)))
     }
 
@@ -257,7 +261,7 @@ impl State {
         let next = self.collections.find(name).cloned();
         let then = match &next {
             Some(info) if info.passages > 0 => "questions go to it",
-            Some(_) | None if name == CollectionInfo::HANDBOOK => "it holds nothing: Ctrl-R indexes it",
+            Some(_) | None if name == CollectionInfo::HANDBOOK => "it holds nothing: ‹reindex› indexes it",
             Some(_) | None => "it holds nothing yet",
         };
         self.notice = self.notice.take().map(|told| format!("{told}; {name} is in use now, {then}"));
@@ -353,7 +357,7 @@ impl State {
             // It shows from the start; what there is of it comes with the next list.
             entries.insert(at, Entry::Readable(CollectionInfo::empty(&name).into()));
         }
-        self.notice = Some(format!("indexing into {name}; Ctrl-T shows how far it is"));
+        self.notice = Some(format!("indexing into {name}; ‹ingest› shows how far it is"));
         vec![self.start_ingest(name, vec![source], false)]
     }
 

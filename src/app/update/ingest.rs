@@ -81,7 +81,7 @@ impl State {
                     return vec![Effect::PauseIngest { job: job.id, paused: job.paused }];
                 }
                 Some(_) => self.notice = Some("it is stopping already".to_owned()),
-                None => self.notice = Some("nothing is being indexed; Ctrl-R indexes what changed".to_owned()),
+                None => self.notice = Some("nothing is being indexed; ‹reindex› indexes what changed".to_owned()),
             },
             IngestAction::NextPane => (view.pane, view.scroll) = (view.pane.step(1), 0),
             IngestAction::PreviousPane => (view.pane, view.scroll) = (view.pane.step(2), 0),
@@ -109,7 +109,7 @@ impl State {
 }
 
 /// What is told where a second ingest is asked for.
-pub(super) const UNDER_WAY: &str = "indexing is under way already; Ctrl-T shows how far it is";
+pub(super) const UNDER_WAY: &str = "indexing is under way already; ‹ingest› shows how far it is";
 
 /// How an ingest ended, in one line.
 fn summary(result: &Result<IngestReport, String>) -> String {
@@ -120,7 +120,7 @@ fn summary(result: &Result<IngestReport, String>) -> String {
     let totals = format!("{} documents, {} passages", report.documents, report.passages);
     let skipped = match report.skipped.len() {
         0 => String::new(),
-        n => format!(" · {n} skipped, Ctrl-T says why"),
+        n => format!(" · {n} skipped, ‹ingest› says why"),
     };
     if report.interrupted {
         format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")

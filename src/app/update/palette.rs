@@ -71,7 +71,7 @@ impl State {
     fn run_choice(&mut self) -> Vec<Effect> {
         let Some(choice) = self.choice() else {
             let written = self.palette.as_ref().map_or("", |palette| palette.line.text());
-            self.notice = Some(format!("there is no command like {:?}; Esc closes the list", one_line(written)));
+            self.notice = Some(format!("there is no command like {:?}; ‹escape› closes the list", one_line(written)));
             return Vec::new();
         };
         match choice.result {

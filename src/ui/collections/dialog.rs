@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{cache::Extent, inline::paragraph, input, pane, status, theme::Theme},
+    super::{ViewCache, cache::Extent, inline::paragraph, input, pane, status, theme::Theme},
     store_name,
 };
 use crate::{
@@ -26,7 +26,7 @@ const PATH_ROWS: usize = 3;
 enum Part<'a> {
     Text(Vec<Line<'static>>),
     /// The text, what stands there while it is empty, and whether the keys go to it.
-    Line(&'a Editor, &'static str, bool),
+    Line(&'a Editor, &'a str, bool),
 }
 
 impl Part<'_> {
@@ -40,7 +40,8 @@ impl Part<'_> {
     }
 }
 
-pub fn draw_drop(state: &State, dropping: &Dropping, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw_drop(state: &State, dropping: &Dropping, cache: &ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let (keys, theme) = (cache.keys(state), &cache.theme);
     let columns = text_columns(area);
     let name = one_line(dropping.entry.name());
     let text = |text: &str, style| Part::Text(paragraph(text, columns, style));
@@ -64,24 +65,26 @@ pub fn draw_drop(state: &State, dropping: &Dropping, theme: &Theme, frame: &mut 
     if dropping.under_way {
         parts.push(text("dropping …", theme.dim));
     } else if dropping.must_type() {
-        parts.push(text("Type its name and press Enter:", theme.strong));
+        parts.push(text(&keys.tell("Type its name and press ‹confirm›:"), theme.strong));
         parts.push(Part::Line(&dropping.typed, "", !state.overlaid()));
     } else {
-        parts.push(text("y drops it, n keeps it.", theme.strong));
+        parts.push(text(&keys.tell("‹yes› drops it, ‹no› keeps it."), theme.strong));
     }
     if let Some(message) = &dropping.error {
-        parts.push(text(&format!("✗ {message}"), theme.bad));
+        parts.push(text(&keys.tell(&format!("✗ {message}")), theme.bad));
     }
     draw(&format!("Drop {name}"), &parts, theme, frame, area);
 }
 
-pub fn draw_create(state: &State, creating: &Creating, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw_create(state: &State, creating: &Creating, cache: &ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let (keys, theme) = (cache.keys(state), &cache.theme);
     let columns = text_columns(area);
     let text = |text: &str, style| Part::Text(paragraph(text, columns, style));
     let at_name = creating.source.is_some();
+    let path_hint = keys.tell("path, ‹complete-path› completes it");
     let mut parts = vec![
         text("Made from a folder; a file, an archive or a URL will do too.", theme.dim),
-        Part::Line(&creating.path, "path, Tab completes it", !at_name && !state.overlaid()),
+        Part::Line(&creating.path, &path_hint, !at_name && !state.overlaid()),
     ];
     if at_name {
         parts.push(text("Its name:", theme.dim));
@@ -95,7 +98,7 @@ pub fn draw_create(state: &State, creating: &Creating, theme: &Theme, frame: &mu
         parts.push(text("reading …", theme.dim));
     }
     if let Some(message) = &creating.error {
-        parts.push(text(&format!("✗ {message}"), theme.bad));
+        parts.push(text(&keys.tell(&format!("✗ {message}")), theme.bad));
     }
     if let Some(candidates) = &creating.candidates {
         let taken: usize = parts.iter().map(|part| part.rows(area)).sum();

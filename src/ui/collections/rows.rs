@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, status, theme::Theme, touch::Zone};
 use crate::{
-    app::Browsing,
+    app::{Browsing, State},
     domain::Chunk,
     text::{fit, one_line, width},
 };
@@ -22,10 +22,11 @@ pub struct RowText {
     rows: Vec<Line<'static>>,
 }
 
-pub fn draw(browsing: &Browsing, behind: bool, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(state: &State, browsing: &Browsing, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let behind = state.overlaid();
     let (table, text) = places(browsing, area);
     if let Some(area) = table {
-        draw_table(browsing, !browsing.in_text && !behind, cache, frame, area);
+        draw_table(state, browsing, !browsing.in_text && !behind, cache, frame, area);
     }
     if let Some(area) = text {
         draw_text(browsing, browsing.in_text && !behind, cache, frame, area);
@@ -46,14 +47,21 @@ fn places(browsing: &Browsing, area: Rect) -> (Option<Rect>, Option<Rect>) {
     (Some(table), Some(text))
 }
 
-fn draw_table(browsing: &Browsing, focused: bool, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+fn draw_table(
+    state: &State,
+    browsing: &Browsing,
+    focused: bool,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let theme = cache.theme;
     let inner = pane::inner(area);
     let columns = usize::from(inner.width);
     let name = one_line(&browsing.collection);
     let mut lines = Vec::new();
     if let Some(message) = &browsing.error {
-        let text = format!("✗ {message}\nr tries again.");
+        let text = format!("✗ {message}\n{} tries again.", cache.keys(state).of("reload"));
         lines.extend(paragraph(&text, columns.saturating_sub(2).max(2), theme.bad));
     }
     if browsing.total == 0 {

@@ -10,7 +10,9 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, inline::paragraph, pane, passages::decimals, theme::Theme, touch::Zone},
+    super::{
+        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, theme::Theme, touch::Zone,
+    },
     beside, legend, named,
 };
 use crate::{
@@ -54,7 +56,7 @@ pub fn draw(
         cache.measured.candidates = Extent::default();
         let what = if state.evidence.rerun_of(turn).is_some() { "Searched again" } else { "Evidence" };
         pane::draw(frame, area, &theme, &format!("{what} · turn {}", index + 1), focused, Extent::default());
-        let text = paragraph(&nothing(state, turn), columns.saturating_sub(2).max(2), theme.dim);
+        let text = paragraph(&nothing(state, turn, cache.keys(state)), columns.saturating_sub(2).max(2), theme.dim);
         pane::rows(frame, inner, 1, text.iter());
         return;
     }
@@ -98,12 +100,13 @@ pub fn draw(
 }
 
 /// Why there is no candidate to show.
-fn nothing(state: &State, turn: &Turn) -> String {
+fn nothing(state: &State, turn: &Turn, keys: Keys<'_>) -> String {
+    let back = keys.tell("‹escape› goes back to what the answer was made from.");
     match state.evidence.rerun_of(turn) {
         Some(rerun) if rerun.running.is_some() => return "… searching again".to_owned(),
         Some(rerun) => match &rerun.ended {
-            Some(Err(why)) => return format!("✗ {why}\n\nEsc goes back to what the answer was made from."),
-            Some(Ok(_)) => return "nothing was found\n\nEsc goes back to what the answer was made from.".to_owned(),
+            Some(Err(why)) => return format!("✗ {why}\n\n{back}"),
+            Some(Ok(_)) => return format!("nothing was found\n\n{back}"),
             None => {}
         },
         None => {}
@@ -278,7 +281,7 @@ fn draw_choice(state: &State, chosen: &str, cache: &mut ViewCache, frame: &mut F
     cache.measured.candidates = extent;
     pane::draw(frame, area, &theme, "Search again in which collection?", !state.overlaid(), extent);
     cache.measured.list(Zone::Candidates, area, inner, (extent.top..known.len()).map(Some).collect());
-    legend(frame, area, &theme, "Enter searches · Esc cancels");
+    legend(frame, area, &theme, &cache.keys(state).tell("‹choose› searches · ‹escape› cancels"));
     let columns = usize::from(inner.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
     for (at, info) in known.iter().enumerate().skip(extent.top) {

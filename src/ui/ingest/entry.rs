@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, pane, status, theme::Theme, touch::Zone},
+    super::{ViewCache, cache::Extent, keys::Keys, pane, status, theme::Theme, touch::Zone},
     labelled, lists,
 };
 use crate::{
@@ -28,7 +28,9 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     let (_, at) = state.ingest_list(pane_of_it);
     let entry = match pane_of_it {
         IngestPane::Overview => None,
-        IngestPane::Skips => state.skips().get(at).map(|skip| ("Skipped", of_skip(skip, columns, &theme))),
+        IngestPane::Skips => {
+            state.skips().get(at).map(|skip| ("Skipped", of_skip(skip, cache.keys(state), columns, &theme)))
+        }
         IngestPane::Runs => state.ingest_view.runs.get(at).map(|run| ("Past run", of_run(run, columns, &theme))),
     };
     let Some((title, rows)) = entry else { return };
@@ -43,7 +45,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     pane::rows(frame, inner, 1, rows.iter().skip(extent.top));
 }
 
-fn of_skip(skip: &Skip, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn of_skip(skip: &Skip, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let plain = Style::new();
     let mut rows = labelled("document", &skip.document, columns, theme, theme.strong);
     if !skip.location.is_empty() {
@@ -54,7 +56,8 @@ fn of_skip(skip: &Skip, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let known = reason.split_once("; hint: ").or_else(|| reason.rsplit_once("; "));
     let (reason, advice) = known.unwrap_or((reason, "see to what the reason says"));
     rows.extend(labelled("reason", reason, columns, theme, theme.warning));
-    let advice = format!("{advice}. Then Ctrl-R looks at it again and leaves alone what is the same.");
+    let again = keys.tell("Then ‹reindex› looks at it again and leaves alone what is the same.");
+    let advice = format!("{advice}. {again}");
     rows.extend(labelled("what to do", &advice, columns, theme, plain));
     rows
 }

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::super::{
-    ViewCache, cache::Extent, inline::paragraph, layout::WIDE, pane, status, theme::Theme, touch::Zone,
+    ViewCache, cache::Extent, inline::paragraph, keys::Keys, layout::WIDE, pane, status, theme::Theme, touch::Zone,
 };
 use crate::{
     app::{IngestPane, State},
@@ -28,7 +28,7 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
         IngestPane::Overview | IngestPane::Skips => IngestPane::Skips,
         IngestPane::Runs => IngestPane::Runs,
     };
-    draw_list(state, list, &title_of_one(state, list), cache, frame, area);
+    draw_list(state, list, &title_of_one(state, cache.keys(state), list), cache, frame, area);
 }
 
 pub fn title(state: &State, pane: IngestPane) -> String {
@@ -39,14 +39,15 @@ pub fn title(state: &State, pane: IngestPane) -> String {
     }
 }
 
-/// The same where the others can't be seen: which one Tab brings.
-pub fn title_of_one(state: &State, pane: IngestPane) -> String {
+/// The same where the others can't be seen: which one comes next, and by which key.
+pub fn title_of_one(state: &State, keys: Keys<'_>, pane: IngestPane) -> String {
     let focused = pane == state.ingest_view.pane;
     let next = state.ingest_view.pane.step(1);
+    let key = keys.of("next-part");
     if focused || next != pane {
-        format!("{} │ Tab: {}", title(state, pane), title(state, next))
+        format!("{} │ {key}: {}", title(state, pane), title(state, next))
     } else {
-        format!("{} │ Tab", title(state, pane))
+        format!("{} │ {key}", title(state, pane))
     }
 }
 

@@ -32,7 +32,7 @@ fn fingerprint() -> Fingerprint {
     }
 }
 
-fn entries() -> Vec<Entry> {
+pub fn entries() -> Vec<Entry> {
     let source = |location: &str| SourceSpec {
         location: location.to_owned(),
         globs: vec!["*.md".to_owned()],
@@ -67,18 +67,18 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
-fn enter(world: &mut World) {
+pub fn enter(world: &mut World) {
     world.key(KeyModifiers::CONTROL, KeyCode::Char('o'));
     world.draw();
 }
 
-fn list(world: &mut World, result: Result<Vec<Entry>, String>) {
+pub fn list(world: &mut World, result: Result<Vec<Entry>, String>) {
     let request = world.state.collections.reading.unwrap();
     world.send(Event::CollectionsListed { request, result });
     world.draw();
 }
 
-fn press(world: &mut World, keys: &str) {
+pub fn press(world: &mut World, keys: &str) {
     for key in keys.chars() {
         let code = match key {
             '\n' => KeyCode::Enter,

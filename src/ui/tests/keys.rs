@@ -1,5 +1,29 @@
 use super::*;
-use crate::app::{ChatScroll, Focus, View};
+use crate::{
+    app::{COMMANDS, ChatScroll, Focus, Place, View},
+    domain::{IngestReport, ProgressSnapshot, Skip, Stage},
+    ui::keys::Keys,
+};
+
+/// One in which every command has a key that none has usually.
+pub fn other_keymap() -> Keymap {
+    let keys: Vec<_> = ('一'..).take(COMMANDS.len()).map(|c| [format!("alt-{c}")]).collect();
+    Keymap::new(COMMANDS.iter().zip(&keys).map(|(command, keys)| (command.name, keys.as_slice()))).unwrap()
+}
+
+/// No usual key is a word of it, none of a single letter stands before what it would do, and every command has a key.
+pub fn names_no_usual_key(screen: &str) {
+    let usual = Keymap::default();
+    let usual: Vec<String> =
+        COMMANDS.iter().flat_map(|command| usual.keys(command, Place::Help)).map(|key| key.to_string()).collect();
+    let words: Vec<&str> = screen.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
+    for (at, word) in words.iter().enumerate().filter(|(_, word)| usual.iter().any(|key| key == *word)) {
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        let does = ["again", "closes", "drops", "goes", "keeps", "makes", "tells", "tries"].contains(&next);
+        assert!(word.len() == 1 && !does, "{word} {next} in\n{screen}");
+    }
+    assert!(!screen.contains('‹'), "{screen}");
+}
 
 #[test]
 fn characters_are_typed_where_they_are_typed_and_commands_elsewhere() {
@@ -211,4 +235,110 @@ fn a_text_is_found_in_the_conversation_wherever_it_is() {
     world.key(KeyModifiers::NONE, KeyCode::Enter);
     world.key(KeyModifiers::CONTROL, KeyCode::Char('c'));
     assert!(world.state.find.is_none());
+}
+
+type Steps = fn(&mut World);
+
+/// What names keys beside the screens that are looked at elsewhere.
+const NAMES_KEYS: [(Steps, &str); 15] = [
+    (|_| (), "lists all keys; ‹interrupt› twice quits"),
+    (|world| world.send(Event::ModelFailed("why".to_owned())), "keyword search only (‹reindex› tries again"),
+    (|world| world.key(KeyModifiers::CONTROL, KeyCode::Char('c')), "‹interrupt› again quits"),
+    (|world| world.send(Event::Draft("draft".to_owned())), "‹interrupt› clears it"),
+    (|world| world.input(Input::Paste("line\n".repeat(9))), "nothing is asked before ‹ask›"),
+    (|world| collections::press(world, "/nothing\n"), "‹escape› closes the list"),
+    (|world| submit(world, "/nothing here"), "‹commands› lists them"),
+    (|world| submit(world, "/sort"), "‹commands› lists what does"),
+    (
+        |world| {
+            index(world);
+            index(world);
+        },
+        "under way already; ‹ingest› shows",
+    ),
+    (
+        |world| {
+            index(world);
+            world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+            world.key(KeyModifiers::NONE, KeyCode::Esc);
+        },
+        "‹escape› again stops indexing",
+    ),
+    (
+        |world| {
+            *world = World::new(200, 60);
+            world.send(opened(None));
+            let snapshot = ProgressSnapshot { stage: Stage::Downloading, ..ProgressSnapshot::default() };
+            world.send(Event::ModelProgress { snapshot, elapsed: Duration::ZERO });
+            world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+            world.key(KeyModifiers::NONE, KeyCode::Esc);
+        },
+        "‹escape› again stops the download",
+    ),
+    (
+        |world| {
+            world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+            write(world, "p");
+        },
+        "‹reindex› indexes what changed",
+    ),
+    (
+        |world| {
+            index(world);
+            let skip = Skip { document: "a.md".to_owned(), reason: "why".to_owned(), location: String::new() };
+            let report = IngestReport { skipped: vec![skip], interrupted: true, ..IngestReport::default() };
+            let job = started_job(world);
+            world.send(Event::IngestFinished { job, result: Ok(report), collection: None });
+            world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+        },
+        "1 skipped, ‹ingest› says why",
+    ),
+    (
+        |world| {
+            collections::enter(world);
+            collections::list(world, Ok(collections::entries()));
+            index(world);
+            write(world, "d");
+        },
+        "stop it first (‹ingest›, then ‹escape› twice)",
+    ),
+    (
+        |world| {
+            collections::enter(world);
+            collections::list(world, Ok(collections::entries()));
+            write(world, "n");
+        },
+        "path, ‹complete-path› completes it",
+    ),
+];
+
+fn submit(world: &mut World, text: &str) {
+    world.input(Input::Paste(text.to_owned()));
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+}
+
+fn index(world: &mut World) {
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
+}
+
+#[test]
+fn texts_name_the_keys_that_are_configured() {
+    let other = other_keymap();
+    let none: Vec<_> = COMMANDS.iter().filter(|command| command.name != "escape").map(|c| (c.name, &[][..])).collect();
+    let none = Keymap::new(none).unwrap();
+    for (steps, text) in NAMES_KEYS {
+        let mut world = World::ready(200, 60);
+        steps(&mut world);
+        let usual = world.screen();
+        for (screen, keymap) in [
+            (usual, &Keymap::default()),
+            (world.screen_with(other.clone()), &other),
+            (world.screen_with(none.clone()), &none),
+        ] {
+            let expected = Keys::new(keymap, world.state.place()).tell(text);
+            assert!(!expected.contains('‹') && screen.contains(&expected), "{expected:?} is not in\n{screen}");
+        }
+    }
+    let tiny = World::ready(30, 8);
+    assert!(tiny.screen_with(other).contains("twice quits") && tiny.screen_with(none).contains("/interrupt twice"));
 }

@@ -88,25 +88,39 @@ impl World {
         buffer
     }
 
-    /// The screen as text, without spaces at the ends of rows.
+    /// The screen as text, without spaces at the ends of rows. Looks whether it names only keys that are configured.
     pub fn screen(&mut self) -> String {
-        let buffer = self.draw();
-        let rows = buffer.content.chunks(usize::from(buffer.area.width));
-        let text = rows.map(|row| {
-            // A wide character's second cell holds nothing of its own.
-            let mut skip = 0;
-            let mut text = String::new();
-            for cell in row {
-                if skip == 0 {
-                    text.push_str(cell.symbol());
-                    skip = crate::text::width(cell.symbol());
-                }
-                skip = skip.saturating_sub(1);
-            }
-            text.trim_end().to_owned()
-        });
-        text.collect::<Vec<_>>().join("\n")
+        let other = keys::other_keymap();
+        keys::names_no_usual_key(&self.screen_with(other));
+        text(self.draw())
     }
+
+    /// What the screen would be with other keys.
+    pub fn screen_with(&self, keymap: Keymap) -> String {
+        let area = self.terminal.backend().buffer().area;
+        let mut terminal = Terminal::new(TestBackend::new(area.width, area.height)).unwrap();
+        let mut cache = ViewCache::new(self.cache.look, keymap);
+        terminal.draw(|frame| view(&self.state, &mut cache, frame)).unwrap();
+        text(terminal.backend().buffer())
+    }
+}
+
+fn text(buffer: &Buffer) -> String {
+    let rows = buffer.content.chunks(usize::from(buffer.area.width));
+    let text = rows.map(|row| {
+        // A wide character's second cell holds nothing of its own.
+        let mut skip = 0;
+        let mut text = String::new();
+        for cell in row {
+            if skip == 0 {
+                text.push_str(cell.symbol());
+                skip = crate::text::width(cell.symbol());
+            }
+            skip = skip.saturating_sub(1);
+        }
+        text.trim_end().to_owned()
+    });
+    text.collect::<Vec<_>>().join("\n")
 }
 
 pub fn opened(collection: Option<CollectionInfo>) -> Event {

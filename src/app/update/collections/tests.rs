@@ -230,7 +230,7 @@ fn a_drop_needs_the_name_and_nothing_that_writes() {
         state.update(dropped(name));
         assert_eq!((state.collection_name(), state.collection().map(|info| info.passages)), (Some(in_use), passages));
     }
-    assert!(told(&state, "Ctrl-R"));
+    assert!(told(&state, "‹reindex›"));
 
     // Somebody's server is never filled with the handbook, so nobody is sent to look for it there.
     if let Store::Open { name, keeps_handbook, .. } = &mut state.store {
