@@ -6,16 +6,17 @@ use crate::{
     domain::{Chunker, Fingerprint, Pooling, ProgressSnapshot},
 };
 
-const SIZES: [(u16, u16); 3] = [(120, 30), (80, 24), (40, 12)];
-
-/// The same steps at every size, one screen below the other.
-fn screens(steps: impl Fn(&mut World)) -> String {
-    let screens = SIZES.map(|(columns, rows)| {
-        let mut world = World::ready(columns, rows);
+/// What the same steps lead to at every size.
+fn at_all_sizes(name: &str, steps: impl Fn(&mut World)) {
+    for (columns, mut world) in worlds(World::ready) {
         steps(&mut world);
-        world.screen()
-    });
-    screens.join("\n\n")
+        assert_snapshot!(format!("collections_{name}_{columns}"), world.screen());
+    }
+}
+
+pub fn listed(world: &mut World) {
+    enter(world);
+    list(world, Ok(entries()));
 }
 
 fn fingerprint() -> Fingerprint {
@@ -32,7 +33,7 @@ fn fingerprint() -> Fingerprint {
     }
 }
 
-pub fn entries() -> Vec<Entry> {
+fn entries() -> Vec<Entry> {
     let source = |location: &str| SourceSpec {
         location: location.to_owned(),
         globs: vec!["*.md".to_owned()],
@@ -67,12 +68,12 @@ pub fn entries() -> Vec<Entry> {
     ]
 }
 
-pub fn enter(world: &mut World) {
+fn enter(world: &mut World) {
     world.key(KeyModifiers::CONTROL, KeyCode::Char('o'));
     world.draw();
 }
 
-pub fn list(world: &mut World, result: Result<Vec<Entry>, String>) {
+fn list(world: &mut World, result: Result<Vec<Entry>, String>) {
     let request = world.state.collections.reading.unwrap();
     world.send(Event::CollectionsListed { request, result });
     world.draw();
@@ -116,54 +117,50 @@ fn request(world: &World) -> crate::app::RequestId {
 
 #[test]
 fn loading_and_error_and_empty() {
-    assert_snapshot!("collections_loading", screens(enter));
-    let error = "Milvus at http://localhost:19530 can't be reached: connection refused; hint: is the server running?";
-    let failed = screens(|world| {
+    at_all_sizes("loading", enter);
+    at_all_sizes("error", |world| {
         enter(world);
+        let error =
+            "Milvus at http://localhost:19530 can't be reached: connection refused; hint: is the server running?";
         list(world, Err(error.to_owned()));
     });
-    assert_snapshot!("collections_error", failed);
-    let empty = screens(|world| {
+    at_all_sizes("empty", |world| {
         enter(world);
         list(world, Ok(Vec::new()));
     });
-    assert_snapshot!("collections_empty", empty);
 }
 
 #[test]
 fn list_and_what_is_known_of_each() {
-    let listed = |world: &mut World| {
-        enter(world);
-        list(world, Ok(entries()));
-    };
-    assert_snapshot!("collections_list", screens(listed));
-    // The one above can't be read; the two below are large and another program's.
-    for (keys, shown) in [("↑", "file is not a database"), ("↓", "4,312 rows"), ("↓↓", "only read, never written")]
-    {
+    at_all_sizes("list", listed);
+    at_all_sizes("unreadable", |world| {
+        listed(world);
+        press(world, "↑");
+    });
+    at_all_sizes("indexing", |world| {
+        listed(world);
+        world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
+        let snapshot = ProgressSnapshot { documents_done: 3, documents_total: 9, ..ProgressSnapshot::default() };
+        let job = started_job(world);
+        world.send(Event::IngestProgress { job, snapshot, elapsed: Duration::ZERO });
+    });
+    // Two are large and another program's.
+    for (keys, shown) in [("↓", "4,312 rows"), ("↓↓", "only read, never written")] {
         let mut world = World::ready(80, 24);
         listed(&mut world);
         press(&mut world, keys);
         let screen = world.screen();
         assert!(screen.contains(shown) && !screen.contains("secret"), "{shown} is not in\n{screen}");
     }
-    let mut world = World::ready(80, 24);
-    listed(&mut world);
-    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
-    let snapshot = ProgressSnapshot { documents_done: 3, documents_total: 9, ..ProgressSnapshot::default() };
-    let job = started_job(&world);
-    world.send(Event::IngestProgress { job, snapshot, elapsed: Duration::ZERO });
-    let screen = world.screen();
-    assert!(screen.contains("in use, indexing") && screen.contains("3 of 9 documents"), "{screen}");
 }
 
 #[test]
 fn rows_and_the_text_of_one() {
     let browse = |world: &mut World| {
-        enter(world);
-        list(world, Ok(entries()));
+        listed(world);
         press(world, "↓b");
     };
-    assert_snapshot!("collections_rows_loading", screens(browse));
+    at_all_sizes("rows_loading", browse);
     let read = |world: &mut World| {
         browse(world);
         rows(world, Ok(100));
@@ -172,36 +169,38 @@ fn rows_and_the_text_of_one() {
         world.draw();
         press(world, "↓");
     };
-    assert_snapshot!("collections_rows", screens(read));
-    let text = screens(|world| {
+    at_all_sizes("rows", read);
+    at_all_sizes("row_text", |world| {
         read(world);
         press(world, "\t↓↓");
     });
-    assert_snapshot!("collections_row_text", text);
-    let mut world = World::ready(80, 24);
-    browse(&mut world);
-    rows(&mut world, Err("the server is gone"));
-    let screen = world.screen();
-    assert!(screen.contains("✗ the server is gone") && screen.contains("r tries again"), "{screen}");
+    at_all_sizes("rows_error", |world| {
+        browse(world);
+        rows(world, Err("the server is gone"));
+    });
+    at_all_sizes("rows_empty", |world| {
+        listed(world);
+        press(world, "↓↓↓b");
+    });
 }
 
 #[test]
 fn a_drop_names_what_will_be_gone() {
-    let typed = screens(|world| {
-        enter(world);
-        list(world, Ok(entries()));
+    at_all_sizes("drop", |world| {
+        listed(world);
         press(world, "↓dman\n");
     });
-    assert_snapshot!("collections_drop", typed);
+    at_all_sizes("drop_foreign", |world| {
+        listed(world);
+        press(world, "↓↓d");
+    });
+    at_all_sizes("drop_yes", |world| {
+        listed(world);
+        press(world, "↓↓↓d");
+    });
     let mut world = World::ready(80, 24);
-    enter(&mut world);
-    list(&mut world, Ok(entries()));
-    press(&mut world, "↓↓d");
-    assert!(world.screen().contains("Another program made it"));
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
-    press(&mut world, "↓d");
-    assert!(world.screen().contains("y drops it, n keeps it."));
-    press(&mut world, "n");
+    listed(&mut world);
+    press(&mut world, "↓↓↓dn");
     assert!(matches!(world.state.collections.step, Step::Choose));
     press(&mut world, "dy");
     assert_eq!(world.effects.last(), Some(&Effect::DropCollection { name: "nothing".to_owned() }));
@@ -210,16 +209,25 @@ fn a_drop_names_what_will_be_gone() {
 
 #[test]
 fn a_new_one_asks_for_a_path_and_a_name() {
+    at_all_sizes("create_path", |world| {
+        listed(world);
+        press(world, "n");
+    });
     let completed = |world: &mut World| {
-        enter(world);
-        list(world, Ok(entries()));
+        listed(world);
         press(world, "n/home/me/\t");
         let request = request(world);
         let candidates = (1..40).map(|n| format!("folder-{n}")).collect();
         world.send(Event::PathCompleted { request, path: "/home/me/folder-".to_owned(), candidates });
     };
-    assert_snapshot!("collections_create", screens(completed));
-    let named = screens(|world| {
+    at_all_sizes("create", completed);
+    at_all_sizes("create_failed", |world| {
+        completed(world);
+        press(world, "99\n");
+        let result = Err("there is nothing at /home/me/folder-99".to_owned());
+        world.send(Event::SourceChecked { request: request(world), result });
+    });
+    at_all_sizes("create_name", |world| {
         completed(world);
         press(world, "7\n");
         let request = request(world);
@@ -228,17 +236,17 @@ fn a_new_one_asks_for_a_path_and_a_name() {
         world.key(KeyModifiers::CONTROL, KeyCode::Char('u'));
         press(world, "manual");
     });
-    assert_snapshot!("collections_create_name", named);
 }
 
 #[test]
 fn the_keys_are_those_of_the_view() {
-    let mut world = World::ready(80, 36);
-    enter(&mut world);
-    list(&mut world, Ok(entries()));
-    press(&mut world, "?");
-    assert_snapshot!("collections_help", world.screen());
-    press(&mut world, "?b");
+    at_all_sizes("help", |world| {
+        listed(world);
+        press(world, "?");
+    });
+    let mut world = World::ready(80, 24);
+    listed(&mut world);
+    press(&mut world, "b");
     // A page in the table, a row in the text, and nothing is typed anywhere.
     rows(&mut world, Ok(20));
     press(&mut world, " Gg");
@@ -261,13 +269,11 @@ fn any_size_and_no_colours() {
     for (columns, rows_of_it) in [(1, 1), (40, 10), (41, 11), (60, 14), (99, 15), (100, 10), (300, 100)] {
         let mut world = World::ready(columns, rows_of_it);
         world.state.theme = ThemeName::Mono;
-        enter(&mut world);
-        list(&mut world, Ok(entries()));
+        listed(&mut world);
         for keys in ["↑", "↓d", "n/a/very/long/path/that/goes/on/and/on/and/on/over/the/edge", "b", "\t"] {
             world.key(KeyModifiers::NONE, KeyCode::Esc);
             if world.state.view == View::Chat {
-                enter(&mut world);
-                list(&mut world, Ok(entries()));
+                listed(&mut world);
             }
             press(&mut world, keys);
             if keys == "b" {

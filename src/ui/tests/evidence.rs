@@ -9,7 +9,6 @@ use crate::{
 };
 
 const QUESTION: &str = "How is data stored in milvus?";
-const SIZES: [(u16, u16); 3] = [(200, 60), (80, 24), (40, 12)];
 const NONE: KeyModifiers = KeyModifiers::NONE;
 
 fn shown(columns: u16, rows: u16) -> (World, TurnId) {

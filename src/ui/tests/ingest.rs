@@ -3,8 +3,6 @@ use insta::assert_snapshot;
 use super::*;
 use crate::domain::{IngestReport, IngestRun, ProgressSnapshot, Skip, Stage};
 
-const SIZES: [(u16, u16); 3] = [(200, 60), (80, 24), (40, 12)];
-
 /// The ingest view at every size, each with the state that `prepare` makes.
 fn at_all_sizes(name: &str, ready: bool, prepare: impl Fn(&mut World)) {
     for (columns, rows) in SIZES {

@@ -1,3 +1,5 @@
+use insta::assert_snapshot;
+
 use super::*;
 use crate::{
     app::{COMMANDS, ChatScroll, Focus, Place, View},
@@ -87,23 +89,30 @@ fn write(world: &mut World, text: &str) {
 
 #[test]
 fn the_palette_finds_commands_by_a_few_letters_and_takes_their_words() {
+    for (columns, mut world) in worlds(World::ready) {
+        world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+        assert_snapshot!(format!("palette_{columns}"), world.screen());
+        for _ in 0..9 {
+            world.key(KeyModifiers::NONE, KeyCode::PageDown);
+            world.draw();
+        }
+        assert_snapshot!(format!("palette_end_{columns}"), world.screen());
+        write(&mut world, "mode");
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert_snapshot!(format!("palette_word_{columns}"), world.screen());
+        write(&mut world, "key");
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert_eq!(world.state.settings.mode, Mode::Keyword);
+        assert!(world.state.palette.is_none());
+        world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+        write(&mut world, "qqqq");
+        assert_snapshot!(format!("palette_empty_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert!(world.screen().contains("there is no command like \"qqqq\""));
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        assert!(world.state.palette.is_none());
+    }
     let mut world = World::ready(80, 24);
-    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
-    insta::assert_snapshot!("palette", world.screen());
-    write(&mut world, "mode");
-    world.key(KeyModifiers::NONE, KeyCode::Enter);
-    insta::assert_snapshot!("palette_word", world.screen());
-    write(&mut world, "key");
-    world.key(KeyModifiers::NONE, KeyCode::Enter);
-    assert_eq!(world.state.settings.mode, Mode::Keyword);
-    assert!(world.state.palette.is_none());
-    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
-    write(&mut world, "qqqq");
-    insta::assert_snapshot!("palette_empty", world.screen());
-    world.key(KeyModifiers::NONE, KeyCode::Enter);
-    assert!(world.screen().contains("there is no command like \"qqqq\""));
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
-    assert!(world.state.palette.is_none());
     // What is selected is done, wherever the selection went.
     world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
     write(&mut world, "view");
@@ -132,13 +141,14 @@ fn a_slash_names_a_command_and_a_question_may_begin_with_one() {
         assert!(world.screen().contains(told), "{written}: {}", world.screen());
         world.key(KeyModifiers::NONE, KeyCode::Esc);
     }
-    write(&mut world, "/model ");
-    assert_eq!(world.effects.iter().filter(|effect| **effect == Effect::ListModels).count(), 1);
-    world.send(Event::ChatModels(Ok(vec!["parrot".to_owned(), "macaw\u{1b}[31m".to_owned()])));
-    write(&mut world, "mac");
-    world.key(KeyModifiers::NONE, KeyCode::Tab);
-    insta::assert_snapshot!("palette_model", world.screen());
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    for (columns, mut world) in worlds(World::ready) {
+        write(&mut world, "/model ");
+        assert_eq!(world.effects.iter().filter(|effect| **effect == Effect::ListModels).count(), 1);
+        world.send(Event::ChatModels(Ok(vec!["parrot".to_owned(), "macaw\u{1b}[31m".to_owned()])));
+        write(&mut world, "mac");
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+        assert_snapshot!(format!("palette_model_{columns}"), world.screen());
+    }
     // Taking the slash back closes it, and pasted text is a question's.
     write(&mut world, "/");
     world.key(KeyModifiers::NONE, KeyCode::Backspace);
@@ -202,17 +212,27 @@ fn answered(world: &mut World) {
 
 #[test]
 fn a_text_is_found_in_the_conversation_wherever_it_is() {
-    let mut world = World::ready(80, 24);
-    for n in 0..12 {
-        let turn = world.ask(&format!("question {n}"));
-        world.send(retrieved(turn, &[]));
-        let word = if n % 5 == 1 { "a **Nee**dle in it" } else { "hay" };
-        world.send(delta(turn, &format!("{}Here is {word}.\n\n", "A line.\n\n".repeat(9))));
-        world.send(finished(turn, FinishReason::Stop));
+    let sought = |world: &mut World| {
+        for n in 0..12 {
+            let turn = world.ask(&format!("question {n}"));
+            world.send(retrieved(turn, &[]));
+            let word = if n % 5 == 1 { "a **Nee**dle in it" } else { "hay" };
+            world.send(delta(turn, &format!("{}Here is {word}.\n\n", "A line.\n\n".repeat(9))));
+            world.send(finished(turn, FinishReason::Stop));
+        }
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+        world.draw();
+        write(world, "/needle");
+        world.draw();
+    };
+    for (columns, mut world) in worlds(World::ready) {
+        sought(&mut world);
+        assert_snapshot!(format!("find_{columns}"), world.screen());
+        write(&mut world, " that nobody has ever written in any of these conversations");
+        assert_snapshot!(format!("find_nothing_{columns}"), world.screen());
     }
-    world.key(KeyModifiers::NONE, KeyCode::Tab);
-    write(&mut world, "/needle");
-    insta::assert_snapshot!("find", world.screen());
+    let mut world = World::ready(80, 24);
+    sought(&mut world);
     world.key(KeyModifiers::NONE, KeyCode::Enter);
     let screen = world.screen();
     assert!(screen.contains("line 2 of 3") && screen.contains("a Needle in it"), "{screen}");
@@ -295,8 +315,7 @@ const NAMES_KEYS: [(Steps, &str); 15] = [
     ),
     (
         |world| {
-            collections::enter(world);
-            collections::list(world, Ok(collections::entries()));
+            collections::listed(world);
             index(world);
             write(world, "d");
         },
@@ -304,8 +323,7 @@ const NAMES_KEYS: [(Steps, &str); 15] = [
     ),
     (
         |world| {
-            collections::enter(world);
-            collections::list(world, Ok(collections::entries()));
+            collections::listed(world);
             write(world, "n");
         },
         "path, ‹complete-path› completes it",

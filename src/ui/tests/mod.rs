@@ -28,6 +28,14 @@ use crate::{
     },
 };
 
+/// Columns and rows of the screens that every view is looked at on: a large one, the usual one, a small one.
+pub const SIZES: [(u16, u16); 3] = [(200, 60), (80, 24), (40, 12)];
+
+/// A world of each size, with its columns.
+pub fn worlds(start: fn(u16, u16) -> World) -> [(u16, World); 3] {
+    SIZES.map(|(columns, rows)| (columns, start(columns, rows)))
+}
+
 /// An application without a runtime: events in, effects out, a screen to look at.
 pub struct World {
     pub state: State,

@@ -6,24 +6,26 @@ use crate::domain::{IngestRun, Mode, ProgressSnapshot, Skip, Stage};
 const QUESTION: &str = "How is data stored in milvus?";
 
 #[test]
-fn first_frame() {
-    assert_snapshot!(World::new(110, 24).screen());
-}
-
-#[test]
-fn first_run() {
-    let mut world = World::ready(110, 24);
-    assert_snapshot!(world.screen());
+fn first_frames() {
+    for (columns, mut world) in worlds(World::new) {
+        assert_snapshot!(format!("chat_opening_{columns}"), world.screen());
+        world.send(Event::StoreFailed("/home/me/store.db is locked by another program\nhint: close it".to_owned()));
+        assert_snapshot!(format!("chat_store_failed_{columns}"), world.screen());
+    }
+    for (columns, mut world) in worlds(World::ready) {
+        assert_snapshot!(format!("chat_empty_{columns}"), world.screen());
+    }
 }
 
 #[test]
 fn model_downloading_while_a_question_waits() {
-    let mut world = World::new(110, 24);
-    world.send(opened(None));
-    world.send(Event::ModelProgress { snapshot: downloading(), elapsed: Duration::from_secs(12) });
-    assert_snapshot!("model_downloading", world.screen());
-    world.ask(QUESTION);
-    assert_snapshot!("model_downloading_waiting", world.screen());
+    for (columns, mut world) in worlds(World::new) {
+        world.send(opened(None));
+        world.send(Event::ModelProgress { snapshot: downloading(), elapsed: Duration::from_secs(12) });
+        assert_snapshot!(format!("chat_downloading_{columns}"), world.screen());
+        world.ask(QUESTION);
+        assert_snapshot!(format!("chat_waiting_{columns}"), world.screen());
+    }
 }
 
 fn downloading() -> ProgressSnapshot {
@@ -38,115 +40,146 @@ fn downloading() -> ProgressSnapshot {
 
 #[test]
 fn model_failed() {
-    let mut world = World::new(110, 24);
-    world.send(opened(Some(handbook())));
-    world.send(Event::ChatModel { label: None, note: None });
     let why =
         "the model could not be got\n  hub: connection refused\n  wheel: pip was not found\nhint: install python3-pip";
-    world.send(Event::ModelFailed(why.to_owned()));
-    assert_snapshot!("model_failed", world.screen());
-    let turn = world.ask(QUESTION);
-    let mut found = retrieved(turn, &["keyword search only: there is no embedding model"]);
-    if let Event::Retrieved { mode, .. } = &mut found {
-        *mode = Mode::Keyword;
+    for (columns, mut world) in worlds(World::new) {
+        world.send(opened(Some(handbook())));
+        world.send(Event::ChatModel { label: None, note: None });
+        world.send(Event::ModelFailed(why.to_owned()));
+        assert_snapshot!(format!("chat_model_failed_{columns}"), world.screen());
+        let turn = world.ask(QUESTION);
+        let mut found = retrieved(turn, &["keyword search only: there is no embedding model"]);
+        if let Event::Retrieved { mode, .. } = &mut found {
+            *mode = Mode::Keyword;
+        }
+        world.send(found);
+        world.send(delta(turn, "> Inserted data are stored in persistent storage as incremental log. [1]\n"));
+        world.send(finished(turn, FinishReason::Stop));
+        assert_snapshot!(format!("chat_quoted_{columns}"), world.screen());
     }
-    world.send(found);
-    world.send(delta(turn, "> Inserted data are stored in persistent storage as incremental log. [1]\n"));
-    world.send(finished(turn, FinishReason::Stop));
-    assert_snapshot!("model_failed_quoted", world.screen());
+}
+
+#[test]
+fn nothing_indexed() {
+    for (columns, mut world) in worlds(World::ready) {
+        world.send(Event::CollectionChanged(CollectionInfo::empty("handbook").into()));
+        world.ask(QUESTION);
+        assert_snapshot!(format!("chat_nothing_indexed_{columns}"), world.screen());
+    }
 }
 
 #[test]
 fn streaming() {
-    let mut world = World::ready(120, 30);
-    let turn = world.ask(QUESTION);
-    assert_snapshot!("streaming_1_searching", world.screen());
-    world.send(retrieved(turn, &[]));
-    assert_snapshot!("streaming_2_passages", world.screen());
-    world.send(Event::Reasoning { turn, text: "The passages speak of logs and of etcd.".to_owned() });
-    assert_snapshot!("streaming_3_thinking", world.screen());
-    world.send(delta(turn, "Inserted data are kept in **persistent storage** as incremental log [1]; metadata"));
-    assert_snapshot!("streaming_4_text", world.screen());
+    for (columns, mut world) in worlds(World::ready) {
+        let turn = world.ask(QUESTION);
+        assert_snapshot!(format!("chat_streaming_1_searching_{columns}"), world.screen());
+        world.send(retrieved(turn, &[]));
+        assert_snapshot!(format!("chat_streaming_2_passages_{columns}"), world.screen());
+        world.send(Event::Reasoning { turn, text: "The passages speak of logs and of etcd.".to_owned() });
+        assert_snapshot!(format!("chat_streaming_3_thinking_{columns}"), world.screen());
+        let text = "Inserted data are kept in **persistent storage** as incremental log [1]; metadata";
+        world.send(delta(turn, text));
+        assert_snapshot!(format!("chat_streaming_4_text_{columns}"), world.screen());
+    }
 }
 
 #[test]
 fn done_with_citations_one_of_them_invented() {
-    let mut world = World::ready(120, 30);
-    let turn = world.ask(QUESTION);
-    world.send(retrieved(turn, &[]));
-    world.send(delta(
-        turn,
-        "Two kinds of data [1, 2]:\n\n- **inserted** data, in `MinIO` or S3 [1]\n- metadata, in etcd [7]\n",
-    ));
-    world.send(finished(turn, FinishReason::Stop));
-    assert_snapshot!(world.screen());
+    for (columns, mut world) in worlds(World::ready) {
+        let turn = world.ask(QUESTION);
+        world.send(retrieved(turn, &[]));
+        world.send(delta(
+            turn,
+            "Two kinds of data [1, 2]:\n\n- **inserted** data, in `MinIO` or S3 [1]\n- metadata, in etcd [7]\n",
+        ));
+        world.send(finished(turn, FinishReason::Stop));
+        assert_snapshot!(format!("chat_done_{columns}"), world.screen());
+    }
 }
 
 #[test]
 fn endings_that_are_not_whole() {
-    let mut world = World::ready(120, 40);
-    for finish in [FinishReason::EndedEarly, FinishReason::Length, FinishReason::Other("content_filter".to_owned())] {
-        let turn = world.ask(finish.name());
+    for (columns, mut world) in worlds(World::ready) {
+        for finish in [FinishReason::EndedEarly, FinishReason::Length, FinishReason::Other("content_filter".to_owned())]
+        {
+            let turn = world.ask(finish.name());
+            world.send(retrieved(turn, &[]));
+            world.send(delta(turn, "Half of an"));
+            world.send(finished(turn, finish));
+        }
+        let turn = world.ask("fails");
+        let message = "the server answered 401 Unauthorized: invalid token\nhint: set LEPTONAI_TOKEN".to_owned();
+        world.send(Event::TurnFailed { turn, message });
+        assert_snapshot!(format!("chat_failed_{columns}"), world.screen());
+        let turn = world.ask("stopped");
         world.send(retrieved(turn, &[]));
-        world.send(delta(turn, "Half of an"));
-        world.send(finished(turn, finish));
+        world.send(delta(turn, "What was said so"));
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        assert_eq!(world.effects.last(), Some(&Effect::CancelTurn(turn)));
+        assert_snapshot!(format!("chat_stopped_{columns}"), world.screen());
     }
-    let turn = world.ask("fails");
-    let message = "the server answered 401 Unauthorized: invalid token\nhint: set LEPTONAI_TOKEN".to_owned();
-    world.send(Event::TurnFailed { turn, message });
-    let turn = world.ask("stopped");
-    world.send(retrieved(turn, &[]));
-    world.send(delta(turn, "What was said so"));
-    world.key(KeyModifiers::NONE, KeyCode::Esc);
-    assert_eq!(world.effects.last(), Some(&Effect::CancelTurn(turn)));
-    assert_snapshot!(world.screen());
+}
+
+/// A long conversation with whatever answers hold, read from its middle while the next question is written.
+#[test]
+fn full() {
+    let answer = "# Where data goes\n\nTwo kinds [1]:\n\n1. inserted data 漢字漢字\n2. metadata [2]\n\n\
+        | store | holds |\n|---|---|\n| MinIO | logs of what was inserted |\n| etcd | metadata |\n\n\
+        ```python\nclient.insert(collection_name=\"docs\", data=rows, partition_name=\"a partition\")\n```\n\n\
+        > Milvus deals with two types of data.\n";
+    for (columns, mut world) in worlds(World::ready) {
+        for n in 1..=6 {
+            let turn = world.ask(&format!("Question {n}: {QUESTION}"));
+            world.send(retrieved(turn, &["12 of 41 passages have no vectors yet; re-indexing embeds them"]));
+            world.send(delta(turn, answer));
+            world.send(finished(turn, FinishReason::Stop));
+        }
+        world.send(Event::Action(Action::Insert(
+            "What about a node that\ngoes away in the middle of a write?".to_owned(),
+        )));
+        assert_snapshot!(format!("chat_full_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+        world.key(KeyModifiers::NONE, KeyCode::Char('['));
+        world.key(KeyModifiers::NONE, KeyCode::Char('['));
+        assert_snapshot!(format!("chat_older_turn_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+        world.key(KeyModifiers::NONE, KeyCode::Char('j'));
+        assert_snapshot!(format!("chat_passages_{columns}"), world.screen());
+    }
 }
 
 #[test]
 fn passage_text_between_its_neighbours() {
-    let mut world = World::ready(120, 30);
-    let turn = world.ask(QUESTION);
-    world.send(retrieved(turn, &[]));
-    world.send(finished(turn, FinishReason::Stop));
-    let id = passages()[0].chunk.id;
-    let long = "A neighbour that stands before it.\n".repeat(20);
-    let chunks = vec![
-        chunk(1, "faq/product_faq.md", "Before", &long),
-        passages()[0].chunk.clone(),
-        chunk(3, "faq/product_faq.md", "After", &long),
-    ];
-    world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks });
-    world.key(KeyModifiers::SHIFT, KeyCode::BackTab);
-    assert_snapshot!("passage_text", world.screen());
-    world.key(KeyModifiers::NONE, KeyCode::Up);
-    world.key(KeyModifiers::NONE, KeyCode::Char('k'));
-    assert_snapshot!("passage_text_scrolled", world.screen());
-    for (end, beyond, back) in
-        [(KeyCode::Home, KeyCode::Up, KeyCode::Down), (KeyCode::End, KeyCode::PageDown, KeyCode::Up)]
-    {
-        world.key(KeyModifiers::NONE, end);
-        let at_end = world.screen();
-        for _ in 0..3 {
-            world.key(KeyModifiers::NONE, beyond);
-            assert_eq!(world.screen(), at_end, "there is nothing beyond the end");
+    for (columns, mut world) in worlds(World::ready) {
+        let turn = world.ask(QUESTION);
+        world.send(retrieved(turn, &[]));
+        world.send(finished(turn, FinishReason::Stop));
+        let id = passages()[0].chunk.id;
+        let long = "A neighbour that stands before it.\n".repeat(40);
+        let chunks = vec![
+            chunk(1, "faq/product_faq.md", "Before", &long),
+            passages()[0].chunk.clone(),
+            chunk(3, "faq/product_faq.md", "After", &long),
+        ];
+        world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks });
+        world.key(KeyModifiers::SHIFT, KeyCode::BackTab);
+        assert_snapshot!(format!("chat_passage_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Up);
+        world.key(KeyModifiers::NONE, KeyCode::Char('k'));
+        assert_snapshot!(format!("chat_passage_scrolled_{columns}"), world.screen());
+        for (end, beyond, back) in
+            [(KeyCode::Home, KeyCode::Up, KeyCode::Down), (KeyCode::End, KeyCode::PageDown, KeyCode::Up)]
+        {
+            world.key(KeyModifiers::NONE, end);
+            let at_end = world.screen();
+            for _ in 0..3 {
+                world.key(KeyModifiers::NONE, beyond);
+                assert_eq!(world.screen(), at_end, "there is nothing beyond the end");
+            }
+            world.key(KeyModifiers::NONE, back);
+            assert_ne!(world.screen(), at_end, "and no way back from where nothing is");
         }
-        world.key(KeyModifiers::NONE, back);
-        assert_ne!(world.screen(), at_end, "and no way back from where nothing is");
     }
-}
-
-#[test]
-fn narrow() {
-    let mut world = World::ready(80, 24);
-    let turn = world
-        .ask("How is data stored in milvus, and what\nhappens to it when a node goes away in the middle of a write?");
-    world.send(retrieved(turn, &[]));
-    world.send(delta(turn, "Inserted data are kept in persistent storage as incremental log [1]."));
-    assert_snapshot!("narrow", world.screen());
-    world.key(KeyModifiers::NONE, KeyCode::Tab);
-    world.key(KeyModifiers::NONE, KeyCode::Tab);
-    world.key(KeyModifiers::NONE, KeyCode::Char('j'));
-    assert_snapshot!("narrow_passages", world.screen());
 }
 
 #[test]
@@ -185,14 +218,12 @@ fn without_colours_nothing_has_one() {
 
 #[test]
 fn help_overlay() {
-    let mut world = World::ready(100, 42);
-    world.key(KeyModifiers::NONE, KeyCode::Char('?'));
-    assert_snapshot!("help", world.screen());
-    let mut world = World::ready(80, 24);
-    world.key(KeyModifiers::NONE, KeyCode::F(1));
-    world.draw();
-    world.key(KeyModifiers::NONE, KeyCode::End);
-    assert_snapshot!("help_scrolled", world.screen());
+    for (columns, mut world) in worlds(World::ready) {
+        world.key(KeyModifiers::NONE, KeyCode::Char('?'));
+        assert_snapshot!(format!("help_{columns}"), world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::End);
+        assert_snapshot!(format!("help_scrolled_{columns}"), world.screen());
+    }
 }
 
 #[test]

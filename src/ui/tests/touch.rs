@@ -7,7 +7,6 @@ use ratatui::{
 use super::*;
 use crate::app::{ChatScroll, CopyAction, EvidencePane, Focus, Step, View};
 
-const SIZES: [(u16, u16); 3] = [(120, 30), (80, 24), (40, 12)];
 const CODE: &str = "Insert it so [2]:\n\n```python\nclient.insert(\"docs\", rows, partition_name=\"a partition\")\n\tflush()\x1b[2J\n```\n\nThen, because data that was inserted is kept in a log first, it is read from there [1].\n\n```\nsearch()\n```\n";
 
 impl World {
@@ -88,18 +87,15 @@ fn conversation(columns: u16, rows: u16) -> World {
 
 #[test]
 fn what_is_dragged_over_is_selected_in_its_pane_only_and_copied() {
-    let screens = SIZES.map(|(columns, rows)| {
-        let mut world = conversation(columns, rows);
+    for (columns, mut world) in worlds(conversation) {
         let (from, to) = (world.find("kept in a"), world.find("there [1]"));
         // Far to the right of the pane: only the row's own text is taken.
         world.drag(from, (columns - 1, to.1));
-        let screen = world.marked_screen();
+        assert_snapshot!(format!("selection_{columns}"), world.marked_screen());
         world.mouse(MouseEventKind::Up(MouseButton::Left), columns - 1, to.1);
         assert!(world.copied().starts_with("kept in a log first, it is read from there [1]."), "{:?}", world.copied());
         assert!(!world.copied().contains('\n'), "one paragraph: {:?}", world.copied());
-        screen
-    });
-    assert_snapshot!("selection", screens.join("\n\n"));
+    }
 
     let mut world = conversation(120, 30);
     let (from, to) = (world.find("client.insert"), world.find("flush()"));
@@ -280,29 +276,26 @@ fn what_is_copied_is_what_the_document_holds() {
 
 #[test]
 fn the_history_is_searched_while_the_draft_waits() {
-    let screens = SIZES.map(|(columns, rows)| {
-        let mut world = World::ready(columns, rows);
+    for (columns, mut world) in worlds(World::ready) {
         world.type_out("a draft");
         world.key(KeyModifiers::CONTROL, KeyCode::Char('s'));
-        let mut screens = vec![world.screen()];
+        assert_snapshot!(format!("history_empty_{columns}"), world.screen());
         let long = "Why is the index\nrebuilt when the model changes?\n".repeat(5);
         let asked = ["How is data stored?", long.as_str(), "How are scores fused?"].map(str::to_owned);
         world.send(Event::History(asked.into()));
         world.type_out("HOW");
         world.key(KeyModifiers::CONTROL, KeyCode::Char('s'));
-        screens.push(world.screen());
+        assert_snapshot!(format!("history_found_{columns}"), world.screen());
         world.key(KeyModifiers::CONTROL, KeyCode::Char('u'));
         world.type_out("index");
-        screens.push(world.screen());
+        assert_snapshot!(format!("history_long_{columns}"), world.screen());
         world.type_out("?!");
-        screens.push(world.screen());
+        assert_snapshot!(format!("history_nothing_{columns}"), world.screen());
         world.key(KeyModifiers::NONE, KeyCode::Enter);
         assert!(world.state.recall.is_some(), "nothing is taken where nothing was found");
         world.key(KeyModifiers::NONE, KeyCode::Esc);
         assert_eq!((world.state.input.text(), &world.state.recall.is_none()), ("a draft", &true));
-        screens.join("\n")
-    });
-    assert_snapshot!("history_search", screens.join("\n\n"));
+    }
 
     let mut world = World::ready(120, 30);
     world.send(Event::History(["one", "two", "two", "three"].map(str::to_owned).into()));
@@ -323,7 +316,10 @@ fn drafts_long_pastes_and_the_mouse_are_told() {
     assert_eq!(world.state.input.text(), "half a question[2J");
     world.input(Input::Paste("a line\n".repeat(20)));
     assert!(world.screen().contains("20 lines, 140 characters put in"));
-    assert_snapshot!("long_paste", world.screen());
+    for (columns, mut world) in worlds(World::ready) {
+        world.input(Input::Paste("a line\n".repeat(20)));
+        assert_snapshot!(format!("long_paste_{columns}"), world.screen());
+    }
     world.send(Event::Draft("of another start".to_owned()));
     world.key(KeyModifiers::CONTROL, KeyCode::Home);
     world.key(KeyModifiers::NONE, KeyCode::Up);
