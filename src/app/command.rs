@@ -154,7 +154,7 @@ pub static COMMANDS: &[Command] = &[
     edit("delete-forward", Edit::DeleteForward, ""),
     act("search-questions", Places::CHAT.but(Places::of(&[Place::Recall])), Action::Recall(RecallAction::Older), "search the questions asked before", ""),
     act("take-question", Places::of(&[Place::Recall]), Action::Recall(RecallAction::Take), "write on with the one found", "take it"),
-    act("older-question", Places::of(&[Place::Recall]), Action::Recall(RecallAction::Older), "one asked before that", "an older one"),
+    act("older-question", Places::of(&[Place::Recall]), Action::Recall(RecallAction::Older), "one asked before that", "older"),
     act("editor", Places::CHAT, Action::EditOutside, "go on writing in $VISUAL or $EDITOR", ""),
     act("leave", Places::of(&[Place::EmptyQuestion]), Action::Quit, "quit, while the question is empty", ""),
     act("slash", Places::of(&[Place::EmptyQuestion]), Action::Palette(PaletteAction::Open { slash: true }), "a command by its name", ""),

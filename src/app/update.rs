@@ -423,7 +423,10 @@ impl State {
     /// Asks the waiting question if everything it needs is there, or fails it if that will never be.
     fn ask_waiting(&mut self) -> Vec<Effect> {
         let readiness = self.readiness();
-        let answerer = self.answerer.clone();
+        let model = match &self.answerer {
+            Answerer::Model(label) => Some(label.clone()),
+            Answerer::Unknown | Answerer::Quotes => None,
+        };
         let in_use = self.collection_name().unwrap_or_default().to_owned();
         let is_open = matches!(self.store, Store::Open { .. });
         let filled = self.ingest.as_ref().filter(|job| job.lacks()).map(|job| job.collection.clone());
@@ -435,15 +438,11 @@ impl State {
         match if named && is_open { Readiness::Ready } else { readiness } {
             Readiness::NotYet => Vec::new(),
             Readiness::Never(why) => {
-                turn.state = TurnState::Failed(why);
+                (turn.state, turn.model) = (TurnState::Failed(why), model);
                 Vec::new()
             }
             Readiness::Ready => {
-                turn.state = TurnState::Retrieving;
-                turn.model = match answerer {
-                    Answerer::Model(label) => Some(label),
-                    Answerer::Unknown | Answerer::Quotes => None,
-                };
+                (turn.state, turn.model) = (TurnState::Retrieving, model);
                 if !named {
                     turn.collection = in_use;
                 }

@@ -433,17 +433,18 @@ fn first_row(state: &State, rows: usize) -> usize {
 
 /// What stands in the chat before the first question.
 fn welcome(state: &State, keys: Keys<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let mut rows = paragraph("Ask questions of your own documents, and see why it answered so.", width, theme.strong);
+    let mut rows = Vec::new();
+    for (text, style) in status::troubles(state, keys, theme) {
+        rows.extend(paragraph(&text, width, style));
+        rows.push(Line::default());
+    }
+    rows.extend(paragraph("Ask questions of your own documents, and see why it answered so.", width, theme.strong));
     let intro = keys.tell(
         "Write a question below and press ‹ask›. The passages that the answer rests on appear beside it, with every \
          score.",
     );
     rows.extend(paragraph(&intro, width, theme.dim));
     rows.push(Line::default());
-    for (text, style) in status::troubles(state, keys, theme) {
-        rows.extend(paragraph(&text, width, style));
-        rows.push(Line::default());
-    }
     let handbook = match &state.store {
         Store::Opening => true,
         Store::Failed(_) => false,
@@ -462,7 +463,7 @@ fn welcome(state: &State, keys: Keys<'_>, theme: &Theme, width: usize) -> Vec<Li
     if let Some(work) = status::work(state) {
         rows.extend(paragraph(&format!("… {work}"), width, theme.dim));
         let meanwhile = "You can ask already: a question waits until there is something to search.";
-        if state.collection().is_none_or(|c| c.passages == 0) {
+        if !matches!(state.store, Store::Failed(_)) && state.collection().is_none_or(|c| c.passages == 0) {
             rows.extend(paragraph(meanwhile, width, theme.dim));
         }
         rows.push(Line::default());

@@ -45,10 +45,11 @@ fn store_name(state: &State) -> String {
 fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
     let shown = &state.collections;
+    let focused = matches!(shown.step, Step::Choose) && !state.overlaid();
     let Some(entries) = shown.entries.as_deref().filter(|entries| !entries.is_empty()) else {
         cache.measured.collections = Extent::default();
         let title = format!("Collections · {}", store_name(state));
-        pane::draw(frame, area, &theme, &title, true, Extent::default());
+        pane::draw(frame, area, &theme, &title, focused, Extent::default());
         let inner = pane::inner(area);
         let rows = instead_of_list(state, cache.keys(state), usize::from(inner.width.saturating_sub(2)).max(2), &theme);
         pane::rows(frame, inner, 1, rows.iter());
@@ -74,7 +75,7 @@ fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: 
     }
     let reading = if shown.reading.is_some() { " · reading …" } else { "" };
     let title = format!("Collections · {} · {}{reading}", store_name(state), entries.len());
-    pane::draw(frame, top, &theme, &title, true, extent);
+    pane::draw(frame, top, &theme, &title, focused, extent);
     let table = table(state, entries, extent, usize::from(inner.width), &theme);
     pane::rows(frame, inner, 0, table.iter());
 
@@ -230,7 +231,8 @@ fn details(state: &State, entry: &Entry, keys: Keys<'_>, columns: usize, theme: 
             return rows;
         }
     };
-    let mut holds = format!("{} documents · {} rows", status::count(info.documents), status::count(info.passages));
+    let mut holds =
+        format!("{} · {}", status::counted(info.documents, "document"), status::counted(info.passages, "row"));
     if info.without_vectors > 0 {
         holds = format!("{holds} · {} of them without vectors", status::count(info.without_vectors));
     }

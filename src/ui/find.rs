@@ -126,7 +126,7 @@ pub fn draw(state: &State, find: &Find, chat: &ChatRows, theme: &Theme, frame: &
     // The end of a long text, where it is written.
     let start = text.char_indices().map(|(at, _)| at).find(|at| width(&text[*at..]) <= room).unwrap_or(text.len());
     let line = Line::from(vec![
-        Span::styled(" / ", theme.focus),
+        Span::styled(if start == 0 { " / " } else { " /…" }, theme.focus),
         Span::styled(text[start..].to_owned(), theme.strong),
         Span::styled(fit(&told, usize::from(area.width).saturating_sub(width(&text[start..]) + 3)), theme.dim),
     ]);

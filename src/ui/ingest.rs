@@ -161,7 +161,7 @@ fn collection_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'st
         Store::Open { description, name, collection, .. } => {
             let counts = collection.as_ref().map_or_else(
                 || "not there yet".to_owned(),
-                |c| format!("{} documents, {} passages", status::count(c.documents), status::count(c.passages)),
+                |c| format!("{}, {}", status::counted(c.documents, "document"), status::counted(c.passages, "passage")),
             );
             let text = format!("{} · {counts} · {}", one_line(name), one_line(description));
             labelled("collection", &text, columns, theme, plain)

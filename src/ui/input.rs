@@ -80,13 +80,14 @@ fn draw_recall(state: &State, recall: &Recall, active: bool, theme: &Theme, fram
     let cut = text.grapheme_indices(true).map(|(at, _)| at).find(|at| width(&text[*at..]) < room.max(1));
     let start = cut.unwrap_or(text.len()).min(recall.text.cursor());
     let typed = Span::styled(text[start..].to_owned(), theme.strong);
+    let prompt = if start == 0 { prompt.to_owned() } else { format!("{}…", prompt.trim_end()) };
+    let column = width(&prompt) + width(&text[start..recall.text.cursor()]);
     let row = Line::from(vec![Span::styled(prompt, theme.focus), typed, Span::styled(told, theme.dim)]);
     frame.render_widget(row, Rect { height: area.height.min(1), ..area });
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let rows = question.map(|question| recalled(question, area, usize::from(below.height))).unwrap_or_default();
     super::pane::rows(frame, below, PROMPT.len() as u16, rows.iter());
     if active && area.height > 0 {
-        let column = width(prompt) + width(&text[start..recall.text.cursor()]);
         let x = area.x + u16::try_from(column).unwrap_or(u16::MAX).min(area.width.saturating_sub(1));
         frame.set_cursor_position(Position { x, y: area.y });
     }

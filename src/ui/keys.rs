@@ -6,10 +6,13 @@ mod keymap;
 pub use keymap::{Chord, KeyError, Keymap};
 use ratatui::crossterm::event::{Event, KeyCode::Char, KeyEventKind, KeyModifiers};
 
-use super::{ViewCache, touch};
-use crate::app::{
-    Action, COMMANDS, CollectionAction as Collection, Command, Does, Escape, IngestAction, PaletteAction, Place,
-    Places, State, Step, TouchAction,
+use super::{ViewCache, status::SEPARATOR, touch};
+use crate::{
+    app::{
+        Action, COMMANDS, CollectionAction as Collection, Command, Does, Escape, IngestAction, PaletteAction, Place,
+        Places, State, Step, TouchAction,
+    },
+    text::width,
 };
 
 /// What a terminal event means now. `None` for what means nothing; a resize needs a frame but no action.
@@ -70,11 +73,13 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The keys worth naming now and what they do, the most important first.
-pub fn footer(state: &State, keymap: &Keymap) -> Vec<(String, &'static str)> {
+/// The keys worth naming now and what they do, the most important first: as many as there is room for, and always the
+/// way out.
+pub fn footer(state: &State, keymap: &Keymap, columns: usize) -> Vec<(String, &'static str)> {
     let place = state.place();
     let named = COMMANDS.iter().filter(|command| command.places.contains(place));
     let mut footer: Vec<(String, &'static str)> = Vec::new();
+    let mut way_out = None;
     for command in named {
         let word = match &command.does {
             Does::Act(Action::Escape) if command.name == "escape" => escape_word(state.escape()),
@@ -89,6 +94,17 @@ pub fn footer(state: &State, keymap: &Keymap) -> Vec<(String, &'static str)> {
             // Up and down, more and less are told as one.
             Some((keys, last)) if *last == word => keys.push_str(&key.to_string()),
             Some(_) | None => footer.push((key.to_string(), word)),
+        }
+        if command.name == "escape" {
+            way_out = Some(footer.len() - 1);
+        }
+    }
+    let wide = |(key, word): &(String, &str)| width(key) + 1 + width(word) + width(SEPARATOR);
+    let mut last = footer.len();
+    while footer.iter().map(wide).sum::<usize>() > columns + width(SEPARATOR) && last > 0 {
+        last -= 1;
+        if way_out != Some(last) {
+            footer.remove(last);
         }
     }
     footer
@@ -122,7 +138,7 @@ fn escape_word(escape: Escape) -> &'static str {
         Escape::ClosePalette | Escape::CloseHelp | Escape::CloseEntry => "close",
         Escape::DropSelection => "unselect",
         Escape::CloseFind => "close",
-        Escape::LeaveRecall => "back to the draft",
+        Escape::LeaveRecall => "back",
         Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
         Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",

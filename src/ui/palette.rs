@@ -7,13 +7,7 @@ use ratatui::{
     widgets::Clear,
 };
 
-use super::{
-    ViewCache, input,
-    keys::{Keymap, Keys},
-    pane,
-    theme::Theme,
-    touch::Zone,
-};
+use super::{ViewCache, input, keys::Keymap, pane, theme::Theme, touch::Zone};
 use crate::{
     app::{Choice, Does, State},
     text::{fit, one_line, width},
@@ -22,6 +16,8 @@ use crate::{
 /// The most that it takes of a screen.
 const COLUMNS: u16 = 84;
 const ROWS: usize = 14;
+/// In fewer columns what a command does is not told.
+const LEAST_WHAT: usize = 12;
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(palette) = &state.palette else { return };
@@ -47,8 +43,6 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     if choices.is_empty() {
         let waits = palette.line.text().trim_end().contains(' ') || palette.line.text().ends_with(' ');
         let text = if waits { "write the word that it needs" } else { "nothing is called like this" };
-        let close = Keys::new(&cache.keymap, state.place()).of("escape");
-        let text = fit(&format!("{text}; {close} closes the list"), columns.saturating_sub(3));
         pane::rows(frame, list, 3, [Line::styled(text, theme.dim)].iter());
         return;
     }
@@ -76,11 +70,12 @@ fn row(
     let key_columns = if key.is_empty() { 0 } else { width(&key) + 2 };
     let names = 20.max(width(&words) + 2).min(columns.saturating_sub(3 + key_columns));
     let words = fit(&words, names);
+    let room = columns.saturating_sub(3 + names + key_columns);
     let what = match &choice.result {
-        Some(Err(why)) => one_line(why),
-        Some(Ok(_)) | None => choice.what.to_owned(),
+        Some(Err(why)) => fit(&one_line(why), room),
+        Some(Ok(_)) | None if room < LEAST_WHAT => String::new(),
+        Some(Ok(_)) | None => fit(choice.what, room),
     };
-    let what = fit(&what, columns.saturating_sub(3 + names + key_columns));
     let gap = columns.saturating_sub(3 + names + width(&what) + width(&key));
     Line::from(vec![
         Span::styled(mark, style),

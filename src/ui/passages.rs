@@ -42,9 +42,9 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
     cache.measured.put(Zone::Passages, area, inner);
     let Some((turn, index)) = state.shown_turn().zip(state.shown_index()) else {
         pane::draw(frame, area, &theme, "Passages", focused, Extent::default());
-        let rows =
-            paragraph("The passages an answer rests on appear here.", usize::from(inner.width).max(2), theme.dim);
-        pane::rows(frame, inner, 0, rows.iter());
+        let columns = usize::from(inner.width.saturating_sub(2)).max(2);
+        let rows = paragraph("The passages an answer rests on appear here.", columns, theme.dim);
+        pane::rows(frame, inner, 1, rows.iter());
         return;
     };
     let mut title = format!("Passages · turn {} · {} · k={}", index + 1, turn.settings.mode, turn.settings.k);
@@ -60,7 +60,8 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
             TurnState::Failed(_) => "the search failed",
             TurnState::Thinking | TurnState::Streaming | TurnState::Done(_) => "no passage was found",
         };
-        pane::rows(frame, inner, 1, paragraph(text, usize::from(inner.width).max(2), theme.dim).iter());
+        let columns = usize::from(inner.width.saturating_sub(2)).max(2);
+        pane::rows(frame, inner, 1, paragraph(text, columns, theme.dim).iter());
         return;
     }
     let height = usize::from(inner.height / 2).max(1);
@@ -123,11 +124,18 @@ fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &The
     if mode.uses_keyword() {
         legs.push(keyword);
     }
-    let mut tail: String = legs.iter().skip(1).map(|leg| format!("  {leg:<12}")).collect();
-    if let Some(fused) = scores.fused {
-        tail = format!("{tail}  fused {fused:.2}");
+    let fused = scores.fused.map(|fused| format!("  fused {fused:.2}")).unwrap_or_default();
+    let parts = |first: usize, others: usize| {
+        let head = format!("   {:<first$}", legs.first().map_or("", String::as_str));
+        let tail: String = legs.iter().skip(1).map(|leg| format!("  {leg:<others$}")).collect();
+        (head, tail + &fused)
+    };
+    let (mut head, mut tail) = parts(11, 12);
+    if width(&head) + width(&tail) > columns {
+        // One below the other has to wait for more room.
+        (head, tail) = parts(0, 0);
+        tail = fit(&tail, columns.saturating_sub(width(&head)));
     }
-    let head = format!("   {:<11}", legs.first().map_or("", String::as_str));
     let room = columns.saturating_sub(width(&head) + width(&tail) + 1).min(BAR);
     let filled = match (scores.dense, scores.keyword) {
         (Some(score), _) => match scores.metric {

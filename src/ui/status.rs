@@ -10,7 +10,6 @@ use ratatui::{
 };
 
 use super::{
-    inline::row_width,
     keys::{self, Keymap, Keys},
     theme::Theme,
 };
@@ -20,17 +19,20 @@ use crate::{
     text::{fit, one_line, width},
 };
 
+/// Between two keys of the footer.
+pub const SEPARATOR: &str = " · ";
+
 /// What is searched, embedded and answered with at the left, how things stand at the right.
 pub fn draw_title(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let (standing, style) = standing(state, theme);
-    let standing = format!("{standing} ");
+    let standing = format!("{} ", fit(&standing, usize::from(area.width).saturating_sub(11)));
     let room = usize::from(area.width).saturating_sub(width(&standing) + 11);
     let collection = match &state.store {
         Store::Opening => String::new(),
         Store::Failed(_) => "no store".to_owned(),
         Store::Open { description, name, collection, .. } => {
-            let passages = collection.as_ref().map_or(0, |collection| collection.passages);
-            format!("{name} · {passages} passages · {description}")
+            let passages = counted(collection.as_ref().map_or(0, |collection| collection.passages), "passage");
+            format!("{name} · {passages} · {description}")
         }
     };
     let model = match &state.model {
@@ -154,6 +156,11 @@ pub fn count(n: u64) -> String {
     groups.join(",")
 }
 
+/// `4,312 passages`, `1 passage`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 pub fn bytes(count: f64) -> String {
     match count {
         c if c >= 1e9 => format!("{:.1} GB", c / 1e9),
@@ -205,7 +212,7 @@ pub fn draw_notice(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Fr
         (None, Some(notice), ..) => (one_line(&keys.tell(notice)), theme.strong),
         (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),
         (None, None, _, Model::Failed(message)) => {
-            let told = keys.tell("keyword search only (‹reindex› tries again, ‹ingest› tells more)");
+            let told = keys.tell("keywords only (‹reindex› tries again, ‹ingest› tells more)");
             (format!("{told}: {}", first(message)), theme.warning)
         }
         (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => {
@@ -226,12 +233,8 @@ fn hinted(hint: Hint, state: &State, keymap: &Keymap) -> Option<String> {
 
 pub fn draw_footer(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = vec![Span::raw(" ")];
-    for (name, word) in keys::footer(state, keymap) {
-        let separator = if spans.len() == 1 { "" } else { " · " };
-        let used = row_width(&spans) + width(separator) + width(&name) + 1 + width(word);
-        if used > usize::from(area.width) {
-            break;
-        }
+    for (name, word) in keys::footer(state, keymap, usize::from(area.width).saturating_sub(1)) {
+        let separator = if spans.len() == 1 { "" } else { SEPARATOR };
         spans.push(Span::styled(separator, theme.dim));
         spans.push(Span::styled(name, theme.strong));
         spans.push(Span::styled(format!(" {word}"), theme.dim));

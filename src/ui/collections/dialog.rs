@@ -49,10 +49,10 @@ pub fn draw_drop(state: &State, dropping: &Dropping, cache: &ViewCache, frame: &
     let mut parts = Vec::new();
     match &dropping.entry {
         Entry::Readable(info) => {
-            let [documents, rows] = [info.documents, info.passages].map(status::count);
+            let (documents, rows) =
+                (status::counted(info.documents, "document"), status::counted(info.passages, "row"));
             let stay = if info.foreign { "" } else { "; the files they were made from stay" };
-            let holds =
-                format!("{place} holds {documents} documents in {rows} rows. They can't be brought back{stay}.");
+            let holds = format!("{place} holds {documents} in {rows}. They can't be brought back{stay}.");
             parts.push(text(&holds, Style::new()));
             if info.foreign {
                 parts.push(text("! Another program made it and may still need it.", theme.warning));

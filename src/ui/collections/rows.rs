@@ -59,33 +59,35 @@ fn draw_table(
     let inner = pane::inner(area);
     let columns = usize::from(inner.width);
     let name = one_line(&browsing.collection);
-    let mut lines = Vec::new();
+    let mut told = Vec::new();
     if let Some(message) = &browsing.error {
         let text = format!("✗ {message}\n{} tries again.", cache.keys(state).of("reload"));
-        lines.extend(paragraph(&text, columns.saturating_sub(2).max(2), theme.bad));
+        told.extend(paragraph(&text, columns.saturating_sub(2).max(2), theme.bad));
     }
     if browsing.total == 0 {
         let title = format!("{name} · no rows");
         cache.measured.rows = Extent::default();
         pane::draw(frame, area, &theme, &title, focused, Extent::default());
-        lines.extend(paragraph("This collection holds nothing yet.", columns.saturating_sub(2).max(2), theme.dim));
-        pane::rows(frame, inner, 1, lines.iter());
+        told.extend(paragraph("This collection holds nothing yet.", columns.saturating_sub(2).max(2), theme.dim));
+        pane::rows(frame, inner, 1, told.iter());
         return;
     }
     let title = format!("{name} · row {} of {}", status::count(browsing.at + 1), status::count(browsing.total));
     let [total, at] = [browsing.total, browsing.at].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-    let height = usize::from(inner.height).saturating_sub(lines.len() + 1);
+    let height = usize::from(inner.height).saturating_sub(told.len() + 1);
     let extent = cache.measured.rows.keeping(total, height, at);
     cache.measured.rows = extent;
     let listed = (extent.top..total).map(Some).take(height);
-    let entries = std::iter::repeat_n(None, lines.len() + 1).chain(listed).collect();
+    let entries = std::iter::repeat_n(None, told.len() + 1).chain(listed).collect();
     cache.measured.list(Zone::Rows, area, inner, entries);
     pane::draw(frame, area, &theme, &title, focused, extent);
 
     let shown = extent.top as u64..(extent.top + extent.height).min(total) as u64;
     let rows: Vec<(u64, Option<&Chunk>)> = shown.map(|at| (at, browsing.row(at))).collect();
-    lines.extend(table(&rows, browsing.at, columns, &theme));
-    pane::rows(frame, inner, 0, lines.iter());
+    let error_rows = u16::try_from(told.len()).unwrap_or(u16::MAX);
+    let [error, list] = Layout::vertical([Constraint::Length(error_rows), Constraint::Fill(1)]).areas(inner);
+    pane::rows(frame, error, 1, told.iter());
+    pane::rows(frame, list, 0, table(&rows, browsing.at, columns, &theme).iter());
 }
 
 /// Document, lines and title of each row; a row that has not been read yet says so.

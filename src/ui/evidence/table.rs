@@ -11,7 +11,8 @@ use ratatui::{
 
 use super::{
     super::{
-        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, theme::Theme, touch::Zone,
+        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, status, theme::Theme,
+        touch::Zone,
     },
     beside, legend, named,
 };
@@ -287,11 +288,10 @@ fn draw_choice(state: &State, chosen: &str, cache: &mut ViewCache, frame: &mut F
     for (at, info) in known.iter().enumerate().skip(extent.top) {
         let (mark, style) = if at == selected { ("▸", theme.focus) } else { (" ", Style::new()) };
         let model = info.fingerprint.as_ref().map_or("no vectors", |fingerprint| &fingerprint.model);
-        let about = format!("{} passages · {}", info.passages, one_line(model));
-        lines.push(Line::from(vec![
-            Span::styled(format!("{mark} {}  ", padded(&one_line(&info.name), 20.min(columns / 2))), style),
-            Span::styled(about, theme.dim),
-        ]));
+        let name = format!("{mark} {}  ", padded(&one_line(&info.name), 20.min(columns / 2)));
+        let about = format!("{} · {}", status::counted(info.passages, "passage"), one_line(model));
+        let about = fit(&about, columns.saturating_sub(1 + width(&name)));
+        lines.push(Line::from(vec![Span::styled(name, style), Span::styled(about, theme.dim)]));
     }
     if known.is_empty() {
         let text = match &state.collections.error {

@@ -71,7 +71,8 @@ fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> 
     if let RunOutcome::Failed(reason) = &run.outcome {
         rows.extend(labelled("reason", reason, columns, theme, theme.warning));
     } else {
-        let held = format!("{} documents, {} passages", status::count(run.documents), status::count(run.passages));
+        let held =
+            format!("{}, {}", status::counted(run.documents, "document"), status::counted(run.passages, "passage"));
         rows.extend(labelled("it held", &held, columns, theme, plain));
         rows.extend(labelled("skipped", &status::count(run.skipped), columns, theme, plain));
     }

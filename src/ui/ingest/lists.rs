@@ -109,8 +109,8 @@ fn run_row(run: &IngestRun, columns: usize, style: Style, theme: &Theme) -> Vec<
     let (how, of_how) = outcome(run, theme);
     let mut facts = vec![how.to_owned(), one_line(&run.collection)];
     if !matches!(run.outcome, RunOutcome::Failed(_)) {
-        facts.push(format!("{} documents", status::count(run.documents)));
-        facts.push(format!("{} passages", status::count(run.passages)));
+        facts.push(status::counted(run.documents, "document"));
+        facts.push(status::counted(run.passages, "passage"));
     }
     if run.skipped > 0 {
         facts.push(format!("{} skipped", status::count(run.skipped)));

@@ -262,7 +262,7 @@ type Steps = fn(&mut World);
 /// What names keys beside the screens that are looked at elsewhere.
 const NAMES_KEYS: [(Steps, &str); 15] = [
     (|_| (), "lists all keys; ‹interrupt› twice quits"),
-    (|world| world.send(Event::ModelFailed("why".to_owned())), "keyword search only (‹reindex› tries again"),
+    (|world| world.send(Event::ModelFailed("why".to_owned())), "keywords only (‹reindex› tries again"),
     (|world| world.key(KeyModifiers::CONTROL, KeyCode::Char('c')), "‹interrupt› again quits"),
     (|world| world.send(Event::Draft("draft".to_owned())), "‹interrupt› clears it"),
     (|world| world.input(Input::Paste("line\n".repeat(9))), "nothing is asked before ‹ask›"),
@@ -359,4 +359,14 @@ fn texts_name_the_keys_that_are_configured() {
     }
     let tiny = World::ready(30, 8);
     assert!(tiny.screen_with(other).contains("twice quits") && tiny.screen_with(none).contains("/interrupt twice"));
+}
+
+#[test]
+fn the_way_out_is_named_where_there_is_little_room() {
+    let mut world = World::ready(40, 12);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('s'));
+    let other = other_keymap();
+    let way_out = format!("{} back", Keys::new(&other, world.state.place()).of("escape"));
+    let screen = world.screen_with(other);
+    assert!(screen.lines().last().unwrap().ends_with(&way_out), "{way_out} is not at the end of\n{screen}");
 }
