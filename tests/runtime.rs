@@ -641,7 +641,7 @@ async fn collections_are_listed_looked_into_and_switched() {
         sleep(A_WHILE).await;
     });
     let chat = ran.await.screen;
-    assert_shows(&chat, &["notes · 1 passages", "What do they want?", "Beans.", "coffee.md", "k=5 · drinks", "ready"]);
+    assert_shows(&chat, &["notes · 1 passage ·", "What do they want?", "Beans.", "coffee.md", "k=5 · drinks", "ready"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -902,7 +902,7 @@ async fn the_title_follows_what_is_stored() {
     });
     let Ran { screen, .. } = ran.await;
     let title = screen.lines().next().unwrap();
-    assert!(title.contains("indexing") && !title.contains("notes · 1 passages"), "{screen}");
+    assert!(title.contains("indexing") && !title.contains("notes · 1 passage ·"), "{screen}");
 }
 
 #[tokio::test(start_paused = true)]
