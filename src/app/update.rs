@@ -134,7 +134,7 @@ impl State {
             }
             Event::Finished { turn, finish, usage, timings } => {
                 if let Some(turn) = self.asked_turn(turn) {
-                    turn.state = TurnState::Done(finish);
+                    turn.end(TurnState::Done(finish));
                     turn.usage = usage;
                     turn.timings = timings;
                 }
@@ -142,7 +142,7 @@ impl State {
             }
             Event::TurnFailed { turn, message } => {
                 if let Some(turn) = self.asked_turn(turn) {
-                    turn.state = TurnState::Failed(message);
+                    turn.end(TurnState::Failed(message));
                 }
                 Vec::new()
             }
@@ -490,7 +490,7 @@ impl State {
     fn stop_answer(&mut self) -> Vec<Effect> {
         let Some(turn) = self.turns.last_mut().filter(|turn| turn.state.is_running()) else { return Vec::new() };
         let asked = turn.state != TurnState::Waiting;
-        turn.state = TurnState::Stopped;
+        turn.end(TurnState::Stopped);
         if asked { vec![Effect::CancelTurn(turn.id)] } else { Vec::new() }
     }
 

@@ -162,3 +162,12 @@ pub struct Turn {
     pub notices: Vec<String>,
     pub state: TurnState,
 }
+
+impl Turn {
+    /// Nothing more comes: room for more text, as much as there is text, is given back.
+    pub fn end(&mut self, state: TurnState) {
+        self.answer.shrink_to_fit();
+        self.reasoning.shrink_to_fit();
+        self.state = state;
+    }
+}

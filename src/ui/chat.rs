@@ -64,9 +64,6 @@ struct Rows {
     foot: Vec<Line<'static>>,
 }
 
-/// Turns above and below those in view whose rows are kept.
-const NEAR: usize = 2;
-
 /// What a turn's rows depend on beside its answer, which only grows.
 #[derive(Clone, Debug, PartialEq)]
 struct Key {
@@ -111,7 +108,7 @@ impl ChatRows {
                     let mut rows = TurnRows { key: key.clone(), len: 0, rows: None };
                     rows.update(turn, key, theme, width);
                     // Of all that are wrapped at once after a change of the width, few are in view.
-                    if at + NEAR < state.turns.len() {
+                    if at + 1 < state.turns.len() {
                         self.dropped_bytes += rows.drop_rows();
                     }
                     self.turns.push(rows);
@@ -170,10 +167,10 @@ impl ChatRows {
         self.starts.partition_point(|start| *start <= row).saturating_sub(1)
     }
 
-    /// Has the rows of the turns in view and near it at hand, and lets go of the others.
+    /// Has the rows of the turns in view and a screen above and below it at hand, and lets go of the others.
     fn keep_near(&mut self, state: &State, theme: &Theme, extent: Extent) {
-        let first = self.turn_at(extent.top).saturating_sub(NEAR);
-        let last = self.turn_at(extent.top + extent.height) + NEAR;
+        let first = self.turn_at(extent.top.saturating_sub(extent.height));
+        let last = self.turn_at(extent.top + 2 * extent.height);
         for (at, (rows, turn)) in self.turns.iter_mut().zip(&state.turns).enumerate() {
             let is_near = (first..=last).contains(&at);
             if is_near && rows.rows.is_none() {
