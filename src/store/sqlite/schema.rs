@@ -173,14 +173,12 @@ pub fn shared_memory_path(path: &Path) -> PathBuf {
 
 /// A path as SQLite takes it when options follow: everything but plain characters percent-encoded.
 fn file_uri(path: &Path) -> String {
-    let mut uri = String::from("file:");
     let text = path.to_string_lossy();
-    if !text.starts_with('/') {
-        uri.push('/');
-    }
+    let text = if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() };
+    // A drive has no slash in front, a server's name has two.
+    let mut uri = String::from(if text.starts_with('/') { "file://" } else { "file:///" });
     for byte in text.bytes() {
         match byte {
-            b'\\' if cfg!(windows) => uri.push('/'),
             b'/' | b'.' | b'-' | b'_' | b':' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
@@ -191,6 +189,15 @@ fn file_uri(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_becomes_an_address() {
+        assert_eq!(file_uri(Path::new("/a b/ü.db")), "file:///a%20b/%C3%BC.db");
+        if cfg!(windows) {
+            assert_eq!(file_uri(Path::new(r"C:\kb\a?.db")), "file:///C:/kb/a%3F.db");
+            assert_eq!(file_uri(Path::new(r"\\server\share\a.db")), "file:////server/share/a.db");
+        }
+    }
 
     #[test]
     fn a_file_takes_the_steps_it_lacks_and_keeps_its_rows() {
