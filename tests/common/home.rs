@@ -7,6 +7,14 @@ use std::{
 
 use super::model;
 
+/// Makes a folder be found in another place too.
+pub fn link_folder(folder: &Path, place: &Path) {
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder, place).unwrap();
+    #[cfg(windows)]
+    std::os::windows::fs::symlink_dir(folder, place).unwrap();
+}
+
 pub struct Home {
     pub folder: tempfile::TempDir,
 }
@@ -16,7 +24,7 @@ impl Home {
     pub fn with_model() -> Self {
         model::files();
         let home = Self::empty();
-        std::os::unix::fs::symlink(model::cache(), home.path().join("cache")).unwrap();
+        link_folder(&model::cache(), &home.path().join("cache"));
         home
     }
 

@@ -130,7 +130,8 @@ async fn a_file_given_by_its_path_is_read_whatever_its_kind() {
 #[test]
 fn a_place_is_checked_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+    // On Windows that would give another form of the path, which is taken as it is.
+    let root = if cfg!(windows) { folder.path().to_owned() } else { folder.path().canonicalize().unwrap() };
     fs::create_dir(root.join("docs")).unwrap();
     let docs = root.join("docs").to_str().unwrap().to_owned();
     let fails = |location: &str| check(location, Vec::new(), Chunker::Markdown).unwrap_err().to_string();
@@ -139,7 +140,8 @@ fn a_place_is_checked_before_any_work() {
     for other in ["", "/", "/.", "/../docs"] {
         assert_eq!(works(&format!("{docs}{other}")), docs, "{other}");
     }
-    assert!(works("src").ends_with("/src") && works("src").starts_with('/'));
+    let relative = works("src");
+    assert!(Path::new(&relative).is_absolute() && Path::new(&relative).ends_with("src"), "{relative}");
     assert_eq!(works("HTTPS://Example.org/a b.md?key=1#part"), "https://example.org/a%20b.md?key=1");
 
     assert!(fails(&format!("{docs}/nothing")).contains("there is no file or folder"));

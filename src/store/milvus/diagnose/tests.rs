@@ -219,7 +219,7 @@ async fn a_server_that_is_not_ready() {
     })
     .await;
     assert_eq!(diagnose(&endpoint(&format!("http://127.0.0.1:{mute}")), SHORT).await, Diagnosis::Mute);
-    assert_eq!(diagnose(&endpoint(&format!("https://localhost:{mute}")), SHORT).await, Diagnosis::Mute);
+    assert_eq!(diagnose(&endpoint(&format!("https://127.0.0.1:{mute}")), SHORT).await, Diagnosis::Mute);
 
     let slow = listener(|stream| async move {
         let connection = h2::server::handshake(stream).await;
