@@ -115,7 +115,8 @@ fn what_can_not_be_read_is_skipped_with_its_reason() {
 
     let ran = home.run(&["ingest", "kb", "no/such/place"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("no/such/place"), "{ran:?}");
+    let place: std::path::PathBuf = ["no", "such", "place"].iter().collect();
+    assert!(ran.err.contains(place.to_str().unwrap()), "{ran:?}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn missing_or_unreadable(path: &Path, error: &io::Error) -> SourceError {
     match error.kind() {
         // `absolute` calls an empty path invalid; a file used as a folder has nothing in it.
         io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => {
-            SourceError::Missing { path: format!("{:?}", path.display().to_string()) }
+            SourceError::Missing { path: format!("\"{}\"", path.display()) }
         }
         _ => SourceError::unreadable(path, error),
     }

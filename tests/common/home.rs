@@ -8,11 +8,23 @@ use std::{
 use super::model;
 
 /// Makes a folder be found in another place too.
+#[cfg(unix)]
 pub fn link_folder(folder: &Path, place: &Path) {
-    #[cfg(unix)]
     std::os::unix::fs::symlink(folder, place).unwrap();
-    #[cfg(windows)]
-    std::os::windows::fs::symlink_dir(folder, place).unwrap();
+}
+
+/// The same file by file: not everybody may link folders there.
+#[cfg(not(unix))]
+pub fn link_folder(folder: &Path, place: &Path) {
+    std::fs::create_dir(place).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), place.join(entry.file_name()));
+        if from.is_dir() {
+            link_folder(&from, &to);
+        } else if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
 }
 
 pub struct Home {
