@@ -76,11 +76,9 @@ async fn links_are_told_of_and_not_followed() {
     symlink("nowhere", root.join("broken.md")).unwrap();
     let seen = see(root.to_str().unwrap(), &[], small()).await.unwrap();
     assert_eq!(seen.names(), ["a/c.md", "b.md"]);
-    for (document, reason) in [
-        ("out.md", "leads out of the folder"),
-        ("outdir", "leads out of the folder"),
-        ("broken.md", "leads nowhere"),
-    ] {
+    for (document, reason) in
+        [("out.md", "leads out of the folder"), ("outdir", "leads out of the folder"), ("broken.md", "leads nowhere")]
+    {
         assert!(seen.reason(document).contains(reason), "{document}: {}", seen.reason(document));
     }
     assert_eq!(seen.skipped.len(), 3, "{:?}", seen.skipped);

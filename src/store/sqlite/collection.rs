@@ -223,9 +223,7 @@ pub fn check_name(name: &str) -> Result<(), StoreError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let ok = name.len() <= 64 && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric());
     match ok {
-        true if cfg!(windows) && is_device(name) => {
-            Err(StoreError::BadName { name: name.to_owned(), rule: NO_DEVICE })
-        }
+        true if cfg!(windows) && is_device(name) => Err(StoreError::BadName { name: name.to_owned(), rule: NO_DEVICE }),
         true => Ok(()),
         false => Err(StoreError::BadName { name: name.to_owned(), rule: NAME_RULE }),
     }

@@ -125,11 +125,12 @@ fn format_of(conn: &Connection) -> Result<usize, Fault> {
 /// Whether the file holds a collection; an error when it holds something else.
 fn check_format(conn: &Connection, path: &Path, format: usize) -> Result<bool, Fault> {
     let known = MIGRATIONS.len();
-    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     if tables == 0 {
         return Ok(false);
     }
+    // After the tables: both come in one step, and another process may take it between these lines.
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let place = path.display().to_string();
     if application != APPLICATION_ID {
         let reason = "it is a database of another program; hint: move it elsewhere".to_owned();
