@@ -172,7 +172,9 @@ fn what_only_some_systems_have_stands_under_a_condition() {
                 || under(condition, source).iter().any(|item| item.contains(&at))
         };
         for (name, conditions) in OF_SOME_SYSTEMS {
-            for (at, path) in source.match_indices(&format!("{name}::")).filter(|(at, _)| begins(source, *at)) {
+            let [inside, renamed] = ["::", " as "].map(|after| format!("{name}{after}"));
+            let found = source.match_indices(&inside).chain(source.match_indices(&renamed));
+            for (at, path) in found.filter(|(at, _)| begins(source, *at)) {
                 let line = source[..at].rsplit('\n').next().unwrap().trim_start();
                 assert!(
                     conditions.iter().any(|condition| is_in(condition, at)),
