@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, iter,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -110,7 +110,7 @@ const OF_SOME_SYSTEMS: [(&str, &[&str]); 5] = [
 /// Brackets in strings count like any others.
 fn under(condition: &str, source: &str) -> Vec<Range<usize>> {
     if source.contains(&format!("#![{condition}]")) {
-        return vec![0..source.len()];
+        return iter::once(0..source.len()).collect();
     }
     let attribute = format!("#[{condition}]");
     let item = |(at, _): (usize, &str)| {
@@ -195,6 +195,6 @@ fn the_reader_of_conditions_sees_where_items_end() {
     for (file, module) in [("k/l.rs", "k/l/j"), ("k/mod.rs", "k/j")] {
         assert_eq!(modules_under(UNIX, Path::new(file), source), [Path::new(module)]);
     }
-    assert_eq!(under(LINUX, "#![cfg(target_os = \"linux\")]\nx"), [0..30]);
+    assert_eq!(under(LINUX, "#![cfg(target_os = \"linux\")]\nx").first(), Some(&(0..30)));
     assert!(under(WINDOWS, "#[cfg(not(windows))]\nx;").is_empty());
 }
