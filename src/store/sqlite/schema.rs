@@ -192,6 +192,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_is_being_made_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let file = folder.path().join(format!("{round}.db"));
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(open_writer(&file).unwrap()));
+                scope.spawn(|| while !file.exists() || open_reader(&file).unwrap().is_none() {});
+            });
+        }
+    }
+
+    #[test]
     fn a_path_becomes_an_address() {
         assert_eq!(file_uri(Path::new("/a b/ü.db")), "file:///a%20b/%C3%BC.db");
         if cfg!(windows) {
