@@ -1,9 +1,9 @@
 //! What drawing costs, without a terminal: frames at any size of the history, an answer that streams, what is held in
 //! memory. Prints each figure with what it is measured against.
 //!
-//! Times are those of the thread that draws, on the processor.
+//! Times are those of the thread that draws, on the processor; on Windows by the clock.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use askdocs::{
@@ -12,7 +12,6 @@ use askdocs::{
     ui::{Keymap, Look, ViewCache, view},
 };
 use ratatui::{Terminal, backend::TestBackend};
-use rustix::time::{ClockId, clock_gettime};
 
 const COLUMNS: u16 = 160;
 const ROWS: u16 = 50;
@@ -20,15 +19,25 @@ const ROWS: u16 = 50;
 fn main() -> anyhow::Result<()> {
     println!("{:44} {:>12} {:>12}", "", "measured", "at most");
     // First, so that nothing that was freed before is taken again.
+    #[cfg(target_os = "linux")]
     memory()?;
     streaming()?;
     frames()
 }
 
 /// Time on the processor since this thread began.
+#[cfg(unix)]
 fn now() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(not(unix))]
+fn now() -> Duration {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
 
 fn told(what: &str, measured: f64, most: f64, unit: &str) {
@@ -187,6 +196,7 @@ fn frames() -> anyhow::Result<()> {
 }
 
 /// What 8 MB of answers hold in memory, beyond what there was before.
+#[cfg(target_os = "linux")]
 fn memory() -> anyhow::Result<()> {
     let mut app = App::new()?;
     app.draw()?;
@@ -204,8 +214,9 @@ fn memory() -> anyhow::Result<()> {
 }
 
 /// Bytes of memory that are in use.
+#[cfg(target_os = "linux")]
 fn resident() -> anyhow::Result<usize> {
-    let pages = fs::read_to_string("/proc/self/statm")?;
+    let pages = std::fs::read_to_string("/proc/self/statm")?;
     let pages: usize = pages.split(' ').nth(1).context("no resident pages")?.parse()?;
     Ok(pages * rustix::param::page_size())
 }

@@ -1,4 +1,5 @@
 //! The whole application in a real terminal: from its first frame to an answer, and back to the shell.
+#![cfg(unix)]
 
 mod common;
 

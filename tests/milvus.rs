@@ -2,6 +2,7 @@
 //!
 //! `.ci/milvus-server cargo test --test milvus` starts a server and sets `ASKDOCS_TEST_MILVUS`.
 
+#![cfg_attr(not(unix), expect(unused, reason = "there is no Milvus Lite"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic")]
 
 #[path = "common/conformance.rs"]

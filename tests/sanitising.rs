@@ -1,4 +1,5 @@
 //! Nothing that comes from outside takes the terminal over, hides anything or shifts the screen, whichever way it comes.
+#![cfg(unix)] // A file can be called anything, and a terminal is told what is sent.
 
 mod common;
 
@@ -170,7 +171,6 @@ fn answer(exchange: &mut Exchange) -> std::io::Result<()> {
 }
 
 /// Documents, folders and archives of all that is hostile.
-#[cfg(unix)]
 fn hostile_home() -> Home {
     use std::os::unix::ffi::OsStrExt;
     let home = Home::with_model();
@@ -197,7 +197,6 @@ fn toml_string(text: &serde_json::Value) -> String {
     text.to_string().replace('\u{7f}', "\\u007f")
 }
 
-#[cfg(unix)]
 #[test]
 fn no_text_does_more_to_plain_output_than_stand_there() {
     let home = hostile_home();
@@ -260,7 +259,6 @@ fn no_text_does_more_to_plain_output_than_stand_there() {
 
 /// What a real terminal is sent from the first frame to the end, title and modes with it, for this text in an answer, in
 /// the model's name and in the history.
-#[cfg(unix)]
 fn session(text: &str) -> Traffic {
     let home = Home::with_model();
     let said = text.to_owned();
@@ -295,7 +293,6 @@ fn session(text: &str) -> Traffic {
     Traffic::of(&pty.seen)
 }
 
-#[cfg(unix)]
 #[test]
 fn a_real_terminal_is_told_nothing_but_what_is_ours() {
     let harmless = session(HARMLESS);

@@ -1,4 +1,5 @@
 //! Mouse, clipboard, the person's own editor and drafts, in a real terminal.
+#![cfg(unix)]
 
 mod common;
 

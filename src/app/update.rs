@@ -326,6 +326,9 @@ impl State {
             Action::NextTheme => self.set_theme(self.theme.next()),
             Action::SetTheme(theme) => self.set_theme(theme),
             Action::Redraw => return vec![Effect::Redraw],
+            Action::Suspend if cfg!(windows) => {
+                self.notice = Some("Windows can't stop a program and go on with it; open another tab".to_owned());
+            }
             Action::Suspend => return vec![Effect::Suspend],
             Action::Quit => return vec![Effect::Quit],
         }

@@ -225,7 +225,9 @@ impl Bundle {
     /// Keeps other processes from getting the same files at the same time. The system lets go of it when a process dies.
     async fn lock(&self, progress: &Progress, cancel: &CancellationToken) -> Result<File, ArtifactError> {
         let path = self.folder.join(".lock");
-        let file = File::create(&path).map_err(local("make", &path))?;
+        // Not cut off: a file that is locked can't be on every system.
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(local("make", &path))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),

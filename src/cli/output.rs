@@ -14,10 +14,13 @@ pub struct Output {
 
 impl Output {
     pub fn new(args: &Args) -> Self {
+        let takes_colour = takes_colour();
         let wanted = |is_terminal: bool| match args.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => {
+                is_terminal && takes_colour && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
         let colour = (wanted(io::stdout().is_terminal()), wanted(io::stderr().is_terminal()));
         Self { quiet: args.quiet, colour }
@@ -101,6 +104,17 @@ impl Output {
             };
         }
     }
+}
+
+/// Whether a terminal understands sequences. A console of Windows has to be told to, and an old one does not.
+#[cfg(windows)]
+fn takes_colour() -> bool {
+    crossterm::ansi_support::supports_ansi()
+}
+
+#[cfg(not(windows))]
+fn takes_colour() -> bool {
+    true
 }
 
 /// The first `rows` rows of a text at a width, white space folded, with `…` where more follows.

@@ -4,6 +4,7 @@
 //! anything could tell them not to: a first event is under way by then, and it is sent again and again. Only a variable
 //! of the process's environment that was there from the start keeps them from it.
 
+#[cfg(unix)]
 const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// Begins this program again in its own place with the variable set, where it is not. Other threads may read the

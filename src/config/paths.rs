@@ -28,7 +28,8 @@ impl Paths {
         let dirs = ProjectDirs::from("", "", "askdocs").ok_or(ConfigError::NoHome)?;
         Ok(Self {
             config_file: dirs.config_dir().join("config.toml"),
-            data: dirs.data_dir().to_owned(),
+            // On Windows not what goes along from machine to machine.
+            data: dirs.data_local_dir().to_owned(),
             cache: dirs.cache_dir().to_owned(),
             state: dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned(),
         })

@@ -295,7 +295,7 @@ mod tests {
             ("embedded", Place::Embedded, None),
             ("./milvus_demo.db", here("milvus_demo.db"), None),
             ("demo", here("demo"), None),
-            ("/tmp/x.db", Place::Lite("/tmp/x.db".into()), None),
+            ("/tmp/x.db", Place::Lite(std::path::absolute("/tmp/x.db").unwrap()), None),
             ("http://localhost", server("http://localhost:19530"), None),
             ("HTTP://Milvus.Example:80/", server("http://milvus.example:80"), None),
             ("http://[::1]:19531/own", server("http://[::1]:19531"), Some("own")),

@@ -87,7 +87,8 @@ pub(super) struct Plan {
     names: HashSet<String>,
     /// Keys of the sources that were looked through.
     scanned: HashSet<String>,
-    /// Places that were there and could not be looked at: what is known of them, and below them, stays.
+    /// Places that were there and could not be looked at, with forward slashes: what is known of them, and below them,
+    /// stays.
     unseen: Vec<String>,
     shard: Option<Shard>,
     pub force: bool,
@@ -118,7 +119,7 @@ impl Plan {
     pub fn add(&mut self, spec: &SourceSpec, scan: Scan) {
         let source = spec.key();
         for skip in &scan.skipped {
-            let below = ["/", "!/"].map(|between| format!("{}{between}{}", spec.location, skip.document));
+            let below = ["/", "!/"].map(|between| slashed(&format!("{}{between}{}", spec.location, skip.document)));
             self.unseen.extend(below);
         }
         for mut entry in scan.entries {
@@ -167,9 +168,10 @@ impl Plan {
     /// Names of documents whose source was looked through and holds them no more, or that go under another name now.
     pub fn gone(&self) -> Vec<String> {
         let unseen = |record: &DocumentRecord| {
-            self.unseen.iter().any(|place| {
-                record.location.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            let location = slashed(&record.location);
+            self.unseen
+                .iter()
+                .any(|place| location.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
         };
         let moved = |record: &DocumentRecord| self.taken.contains_key(&record.location);
         self.known
@@ -193,7 +195,12 @@ fn name_below(location: &str, source: &str) -> String {
         Some("") => location.rsplit(['/', '\\']).next().unwrap_or_default(),
         Some(rest) => rest.strip_prefix('!').unwrap_or(rest).trim_start_matches(['/', '\\']),
     };
-    below.replace('\\', "/")
+    slashed(below)
+}
+
+/// With forward slashes, as names of documents have them and places on Windows have not.
+fn slashed(location: &str) -> String {
+    location.replace('\\', "/")
 }
 
 fn digest(name: &str) -> u64 {
@@ -224,14 +231,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_could_not_be_looked_at_is_not_gone() {
-        let known = vec![
-            record("a.md", "/kb/a.md"),
-            record("locked/b.md", "/kb/locked/b.md"),
-            record("locked-not/c.md", "/kb/locked-not/c.md"),
-        ];
-        let mut plan = Plan {
+    fn empty(known: Vec<DocumentRecord>) -> Plan {
+        Plan {
             entries: Vec::new(),
             owners: HashMap::new(),
             known: known.into_iter().map(|record| (record.location.clone(), record)).collect(),
@@ -242,15 +243,41 @@ mod tests {
             shard: None,
             force: false,
             embed: true,
-        };
+        }
+    }
+
+    fn skip(document: &str) -> Skip {
+        Skip { document: document.into(), reason: "permission denied".into(), location: String::new() }
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_gone() {
+        let known = vec![
+            record("a.md", "/kb/a.md"),
+            record("locked/b.md", "/kb/locked/b.md"),
+            record("locked-not/c.md", "/kb/locked-not/c.md"),
+        ];
+        let mut plan = empty(known);
         assert!(plan.gone().is_empty(), "no source was looked through");
-        let skipped =
-            vec![Skip { document: "locked".into(), reason: "permission denied".into(), location: String::new() }];
+        let skipped = vec![skip("locked")];
         let spec = SourceSpec { location: "/kb".into(), globs: Vec::new(), chunker: Chunker::Markdown };
         plan.add(&spec, Scan { skipped, ..Scan::default() });
         let mut gone = plan.gone();
         gone.sort();
         assert_eq!(gone, ["a.md", "locked-not/c.md"]);
+    }
+
+    #[test]
+    fn nor_where_places_are_written_with_backslashes() {
+        let root = "C:\\kb";
+        let spec = SourceSpec { location: root.into(), globs: Vec::new(), chunker: Chunker::Markdown };
+        let known = ["locked\\sub\\b.md", "c.md"].map(|name| DocumentRecord {
+            source: spec.key(),
+            ..record(&name.replace('\\', "/"), &format!("{root}\\{name}"))
+        });
+        let mut plan = empty(known.to_vec());
+        plan.add(&spec, Scan { skipped: vec![skip("locked/sub")], ..Scan::default() });
+        assert_eq!(plan.gone(), ["c.md"]);
     }
 
     #[test]

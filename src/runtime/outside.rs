@@ -33,25 +33,28 @@ pub struct EditorCommand {
 }
 
 impl EditorCommand {
-    /// The one that `VISUAL` names, or else `EDITOR`.
+    /// The one that `VISUAL` names, or else `EDITOR`; on Windows, where these are seldom set, else Notepad.
     ///
     /// # Errors
     /// When neither is set, or it is no command.
     pub fn from_env() -> Result<Self, EditError> {
         let value = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
         let variables = ["VISUAL", "EDITOR"].into_iter();
-        let (variable, value) =
-            variables.filter_map(|name| Some((name, value(name)?))).next().ok_or(EditError::NotSet)?;
-        Self::parse(variable, &value)
+        match variables.filter_map(|name| Some((name, value(name)?))).next() {
+            Some((variable, value)) => Self::parse(variable, &value),
+            None if cfg!(windows) => Ok(Self { program: "notepad".to_owned(), arguments: Vec::new() }),
+            None => Err(EditError::NotSet),
+        }
     }
 
-    /// Splits a command into words as a shell would, without giving it to one.
+    /// Splits a command into words as a shell would, without giving it to one. On Windows `\` is a part of paths.
     fn parse(variable: &'static str, value: &str) -> Result<Self, EditError> {
         let not_understood = || EditError::NotUnderstood { variable, value: one_line(value) };
         let words = if Path::new(value).is_file() {
             vec![value.to_owned()]
         } else {
-            shell_words::split(value).map_err(|_| not_understood())?
+            let value = if cfg!(windows) { value.replace('\\', r"\\") } else { value.to_owned() };
+            shell_words::split(&value).map_err(|_| not_understood())?
         };
         let mut words = words.into_iter();
         let program = words.next().filter(|program| !program.is_empty()).ok_or_else(not_understood)?;
@@ -84,6 +87,16 @@ impl EditorCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(windows)]
+    #[test]
+    fn backslashes_are_parts_of_paths() {
+        let parsed = |value: &str| EditorCommand::parse("EDITOR", value).unwrap();
+        assert_eq!(parsed(r"C:\tools\vim.exe -f").program, r"C:\tools\vim.exe");
+        let command = parsed(r#""C:\Program Files\My Editor\e.exe" --wait"#);
+        assert_eq!(command.program, r"C:\Program Files\My Editor\e.exe");
+        assert_eq!(command.arguments, ["--wait"]);
+    }
 
     #[test]
     fn a_command_is_split_as_a_shell_would_and_given_to_none() {

@@ -13,6 +13,8 @@ pub enum Signal {
 
 #[cfg(unix)]
 pub use unix::{Signals, is_gone};
+#[cfg(windows)]
+pub use windows::{Signals, is_gone};
 
 #[cfg(unix)]
 mod unix {
@@ -150,39 +152,76 @@ mod unix {
     }
 }
 
-/// Not known here.
-#[cfg(not(unix))]
-pub fn is_gone(_: Option<std::time::Duration>) -> bool {
-    false
-}
+#[cfg(windows)]
+mod windows {
+    use std::time::Duration;
 
-/// Ctrl-C from outside the terminal's own keys is all that there is here.
-#[cfg(not(unix))]
-pub struct Signals;
+    use tokio::signal::windows as console;
 
-#[cfg(not(unix))]
-impl Signals {
-    /// # Errors
-    /// Never here.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self)
+    use super::{Signal, io};
+
+    // As the C library has them there, and as elsewhere what they stand for.
+    const INTERRUPT: u8 = 2;
+    const BREAK: u8 = 21;
+    const HANG_UP: u8 = 1;
+    const TERMINATE: u8 = 15;
+
+    /// What the console and the system tell the application. Raw mode makes Ctrl-C a key, so that one comes from others.
+    pub struct Signals {
+        interrupt: console::CtrlC,
+        ctrl_break: console::CtrlBreak,
+        /// The window is closed; the system waits five seconds.
+        closed: console::CtrlClose,
+        logoff: console::CtrlLogoff,
+        shutdown: console::CtrlShutdown,
     }
 
-    pub async fn ended_outside(&mut self, _: fn() -> io::Result<()>) -> u8 {
-        std::future::pending().await
-    }
-
-    /// # Errors
-    /// Never here.
-    pub fn forget_keys(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub async fn next(&mut self) -> Signal {
-        const INTERRUPT: u8 = 2;
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+    impl Signals {
+        /// # Errors
+        /// When they can't be heard.
+        pub fn new() -> io::Result<Self> {
+            Ok(Self {
+                interrupt: console::ctrl_c()?,
+                ctrl_break: console::ctrl_break()?,
+                closed: console::ctrl_close()?,
+                logoff: console::ctrl_logoff()?,
+                shutdown: console::ctrl_shutdown()?,
+            })
         }
-        Signal::End(INTERRUPT)
+
+        /// Waits until the program is asked to end while another one has the terminal: keys are meant for that one.
+        pub async fn ended_outside(&mut self, _: fn() -> io::Result<()>) -> u8 {
+            tokio::select! {
+                _ = self.closed.recv() => HANG_UP,
+                _ = self.logoff.recv() => TERMINATE,
+                _ = self.shutdown.recv() => TERMINATE,
+            }
+        }
+
+        /// Forgets what was sent by keys of the terminal.
+        ///
+        /// # Errors
+        /// When they can't be heard.
+        pub fn forget_keys(&mut self) -> io::Result<()> {
+            self.interrupt = console::ctrl_c()?;
+            self.ctrl_break = console::ctrl_break()?;
+            Ok(())
+        }
+
+        pub async fn next(&mut self) -> Signal {
+            Signal::End(tokio::select! {
+                biased;
+                _ = self.closed.recv() => HANG_UP,
+                _ = self.logoff.recv() => TERMINATE,
+                _ = self.shutdown.recv() => TERMINATE,
+                _ = self.interrupt.recv() => INTERRUPT,
+                _ = self.ctrl_break.recv() => BREAK,
+            })
+        }
+    }
+
+    /// Not known here: a console that is closed is told of.
+    pub fn is_gone(_: Option<Duration>) -> bool {
+        false
     }
 }

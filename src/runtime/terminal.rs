@@ -371,7 +371,9 @@ fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
         let mut bytes = Vec::new();
         // A frame may have been cut off in the middle.
-        let _ = queue!(bytes, EndSynchronizedUpdate, DisableMouse, ResetColor);
+        let _ = queue!(bytes, EndSynchronizedUpdate, ResetColor);
+        // Windows refuses where the mouse was never taken.
+        let _ = queue!(bytes, DisableMouse);
         for (_, off) in MODES.iter().rev() {
             let _ = off(&mut bytes);
         }

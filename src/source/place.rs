@@ -66,9 +66,9 @@ fn scheme(location: &str) -> Option<String> {
 }
 
 /// Absolute and without `.` and trailing slashes, so that one place has one name. Symbolic links stay as they are
-/// unless there is a `..`, which only the file system can resolve.
+/// unless there is a `..`, which only the file system can resolve; on Windows it means the folder that is written before.
 fn absolute(path: &Path) -> Result<PathBuf, SourceError> {
-    let result = if path.components().any(|part| part == Component::ParentDir) {
+    let result = if cfg!(not(windows)) && path.components().any(|part| part == Component::ParentDir) {
         fs::canonicalize(path)
     } else {
         std::path::absolute(path).map(|path| path.components().collect())
@@ -90,7 +90,7 @@ fn missing_or_unreadable(path: &Path, error: &io::Error) -> SourceError {
     match error.kind() {
         // `absolute` calls an empty path invalid; a file used as a folder has nothing in it.
         io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory => {
-            SourceError::Missing { path: format!("{:?}", path.display().to_string()) }
+            SourceError::Missing { path: format!("\"{}\"", path.display()) }
         }
         _ => SourceError::unreadable(path, error),
     }

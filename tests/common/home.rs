@@ -7,6 +7,26 @@ use std::{
 
 use super::model;
 
+/// Makes a folder be found in another place too.
+#[cfg(unix)]
+pub fn link_folder(folder: &Path, place: &Path) {
+    std::os::unix::fs::symlink(folder, place).unwrap();
+}
+
+/// The same file by file: not everybody may link folders there.
+#[cfg(not(unix))]
+pub fn link_folder(folder: &Path, place: &Path) {
+    std::fs::create_dir(place).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), place.join(entry.file_name()));
+        if from.is_dir() {
+            link_folder(&from, &to);
+        } else if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
 pub struct Home {
     pub folder: tempfile::TempDir,
 }
@@ -16,7 +36,7 @@ impl Home {
     pub fn with_model() -> Self {
         model::files();
         let home = Self::empty();
-        std::os::unix::fs::symlink(model::cache(), home.path().join("cache")).unwrap();
+        link_folder(&model::cache(), &home.path().join("cache"));
         home
     }
 

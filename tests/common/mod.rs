@@ -7,4 +7,5 @@ pub mod keys;
 pub mod lite;
 pub mod model;
 pub mod model_server;
+#[cfg(unix)]
 pub mod pty;

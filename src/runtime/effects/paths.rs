@@ -72,9 +72,11 @@ mod tests {
     fn a_path_is_completed_as_far_as_only_one_thing_can_be_meant() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().to_str().unwrap();
-        for name in ["guides/deep", "guide-de", "höhe", "höhle", ".hidden", "esc\u{1b}[2J"] {
+        for name in ["guides/deep", "guide-de", "höhe", "höhle", ".hidden"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
+        // Windows has no such names.
+        let _ = fs::create_dir(folder.path().join("esc\u{1b}[2J"));
         fs::write(folder.path().join("guide.md"), "a file").unwrap();
         let cases: [(&str, &str, &[&str]); 8] = [
             ("/gui", "/guide", &["guide-de", "guides"]),

@@ -69,6 +69,7 @@ impl Address {
 }
 
 /// What stands in the way, for a person, with the next step. To be read after "SERVER can't be reached: ".
+#[cfg_attr(not(unix), expect(dead_code, reason = "what is told of sockets"))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Diagnosis {
     #[error("no machine called {host:?} is found ({reason}); hint: check how the name is spelled, and the network")]

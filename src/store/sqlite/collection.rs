@@ -216,12 +216,25 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 const NAME_RULE: &str = "letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first";
+const NO_DEVICE: &str = "Windows takes it for a device, as it does `con`, `nul` and `com1`";
 
 /// Whether a collection may be called so; only such names ever become part of a path.
 pub fn check_name(name: &str) -> Result<(), StoreError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let ok = name.len() <= 64 && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if ok { Ok(()) } else { Err(StoreError::BadName { name: name.to_owned(), rule: NAME_RULE }) }
+    match ok {
+        true if cfg!(windows) && is_device(name) => Err(StoreError::BadName { name: name.to_owned(), rule: NO_DEVICE }),
+        true => Ok(()),
+        false => Err(StoreError::BadName { name: name.to_owned(), rule: NAME_RULE }),
+    }
+}
+
+/// Whether a file of this name, with whatever ending, is a device on Windows.
+fn is_device(name: &str) -> bool {
+    let name = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let number = name.strip_prefix("com").or_else(|| name.strip_prefix("lpt"));
+    matches!(name.as_str(), "con" | "prn" | "aux" | "nul")
+        || number.is_some_and(|number| number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether there was a file to remove.
@@ -260,4 +273,20 @@ fn identity(metadata: &Metadata) -> Identity {
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> Identity {
     Identity(0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_known_by_name() {
+        for name in ["nul", "CON", "aux.notes", "com1", "Lpt9.md"] {
+            assert!(is_device(name), "{name}");
+        }
+        for name in ["null", "console", "com", "com10", "comet", "docs.con"] {
+            assert!(!is_device(name), "{name}");
+        }
+        assert_eq!(check_name("nul").is_err(), cfg!(windows));
+    }
 }

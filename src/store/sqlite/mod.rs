@@ -15,7 +15,6 @@ mod rows;
 mod schema;
 mod side_file;
 #[cfg(test)]
-#[cfg(unix)]
 mod tests;
 
 use std::{

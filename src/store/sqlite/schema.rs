@@ -125,11 +125,12 @@ fn format_of(conn: &Connection) -> Result<usize, Fault> {
 /// Whether the file holds a collection; an error when it holds something else.
 fn check_format(conn: &Connection, path: &Path, format: usize) -> Result<bool, Fault> {
     let known = MIGRATIONS.len();
-    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     if tables == 0 {
         return Ok(false);
     }
+    // After the tables: both come in one step, and another process may take it between these lines.
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let place = path.display().to_string();
     if application != APPLICATION_ID {
         let reason = "it is a database of another program; hint: move it elsewhere".to_owned();
@@ -173,14 +174,12 @@ pub fn shared_memory_path(path: &Path) -> PathBuf {
 
 /// A path as SQLite takes it when options follow: everything but plain characters percent-encoded.
 fn file_uri(path: &Path) -> String {
-    let mut uri = String::from("file:");
     let text = path.to_string_lossy();
-    if !text.starts_with('/') {
-        uri.push('/');
-    }
+    let text = if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() };
+    // A drive has no slash in front, a server's name has two.
+    let mut uri = String::from(if text.starts_with('/') { "file://" } else { "file:///" });
     for byte in text.bytes() {
         match byte {
-            b'\\' if cfg!(windows) => uri.push('/'),
             b'/' | b'.' | b'-' | b'_' | b':' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
@@ -191,6 +190,27 @@ fn file_uri(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_being_made_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let file = folder.path().join(format!("{round}.db"));
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(open_writer(&file).unwrap()));
+                scope.spawn(|| while !file.exists() || open_reader(&file).unwrap().is_none() {});
+            });
+        }
+    }
+
+    #[test]
+    fn a_path_becomes_an_address() {
+        assert_eq!(file_uri(Path::new("/a b/ü.db")), "file:///a%20b/%C3%BC.db");
+        if cfg!(windows) {
+            assert_eq!(file_uri(Path::new(r"C:\kb\a?.db")), "file:///C:/kb/a%3F.db");
+            assert_eq!(file_uri(Path::new(r"\\server\share\a.db")), "file:////server/share/a.db");
+        }
+    }
 
     #[test]
     fn a_file_takes_the_steps_it_lacks_and_keeps_its_rows() {

@@ -14,7 +14,7 @@ use rustls::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream, UnixListener},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -219,7 +219,7 @@ async fn a_server_that_is_not_ready() {
     })
     .await;
     assert_eq!(diagnose(&endpoint(&format!("http://127.0.0.1:{mute}")), SHORT).await, Diagnosis::Mute);
-    assert_eq!(diagnose(&endpoint(&format!("https://localhost:{mute}")), SHORT).await, Diagnosis::Mute);
+    assert_eq!(diagnose(&endpoint(&format!("https://127.0.0.1:{mute}")), SHORT).await, Diagnosis::Mute);
 
     let slow = listener(|stream| async move {
         let connection = h2::server::handshake(stream).await;
@@ -321,8 +321,11 @@ async fn certificates_of_the_client() {
     assert!(matches!(diagnose(&mixed, LONG).await, Diagnosis::BadFile { setting: "store.client_key", .. }));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn sockets() {
+    use tokio::net::UnixListener;
+
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);
     let look = async |name: &str| found(&format!("unix:{}", at(name).display())).await;
