@@ -63,12 +63,26 @@ impl Exchange {
 
     /// A whole answer.
     pub fn answer(&mut self, status: &str, content: &str, body: &[u8]) -> io::Result<()> {
+        self.answer_in_two(status, content, body, || {})
+    }
+
+    /// The same in two halves, and something to do between them.
+    pub fn answer_in_two(
+        &mut self,
+        status: &str,
+        content: &str,
+        body: &[u8],
+        between: impl FnOnce(),
+    ) -> io::Result<()> {
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: {content}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
         );
+        let (one, other) = body.split_at(length / 2);
         self.stream.write_all(head.as_bytes())?;
-        self.stream.write_all(body)
+        self.stream.write_all(one)?;
+        between();
+        self.stream.write_all(other)
     }
 
     /// The list of models, or 404 for what is not asked here.
@@ -94,6 +108,12 @@ impl Exchange {
     pub fn delta(&mut self, field: &str, text: &str) -> io::Result<()> {
         let event = serde_json::json!({ "choices": [{ "delta": { field: text } }] });
         self.send(format!("data: {event}\n\n").as_bytes())
+    }
+
+    /// Waits until nobody listens any more.
+    pub fn wait_for_hanging_up(&mut self) {
+        // A reset is as good as an end.
+        let _ = self.stream.read_to_end(&mut Vec::new());
     }
 
     /// Ends the stream for this reason.

@@ -177,8 +177,21 @@ impl Pty {
 
     /// Reads the screen until `is_there` holds; the screen is in the message when it never does.
     pub fn wait_for(&mut self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
+        self.wait(what, |parser| is_there(parser.screen()));
+    }
+
+    /// Waits for a frame with all of these texts in it, and returns it. A frame that is half drawn is none.
+    pub fn wait_for_frame(&mut self, texts: &[&str]) -> String {
+        self.wait(&format!("{texts:?} in one frame"), |parser| {
+            let screen = parser.screen().contents();
+            !parser.callbacks().updating && texts.iter().all(|text| screen.contains(text))
+        });
+        self.screen.screen().contents()
+    }
+
+    fn wait(&mut self, what: &str, is_there: impl Fn(&vt100::Parser<Modes>) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !is_there(self.screen.screen()) {
+        while !is_there(&self.screen) {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(bytes) => self.take(&bytes),
