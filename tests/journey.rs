@@ -281,7 +281,7 @@ fn a_first_day_from_the_download_to_a_collection_of_ones_own() {
     pty.wait_for_frame(&["┌ Chat", "● ready"]);
 
     press(&mut pty, keys::QUIT_OR_CLEAR);
-    pty.wait_for_frame(&["press Ctrl-C again to quit"]);
+    pty.wait_for_frame(&["Ctrl-C again quits"]);
     press(&mut pty, keys::QUIT_OR_CLEAR);
     assert_eq!(pty.finish(), 0);
     assert!(pty.left_behind().is_empty(), "{:?}", pty.left_behind());

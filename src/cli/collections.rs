@@ -17,7 +17,7 @@ use crate::{
     domain::{Chunk, CollectionInfo, Progress, SourceSpec},
     source,
     store::{StoreError, VectorStore},
-    text::one_line,
+    text::{counted, one_line},
 };
 
 pub async fn run(
@@ -66,7 +66,9 @@ async fn carry_out(
         CollectionsCommand::Drop { name, yes } => {
             let holds = match shown(output, progress, store.collection(name)).await {
                 Ok(Some(info)) if info.foreign => format!("{} rows, made by another program", info.passages),
-                Ok(Some(info)) => format!("{} documents, {} passages", info.documents, info.passages),
+                Ok(Some(info)) => {
+                    format!("{}, {}", counted(info.documents, "document"), counted(info.passages, "passage"))
+                }
                 Ok(None) => return Err(no_collection(store, name).into()),
                 Err(error @ (StoreError::BadName { .. } | StoreError::Unreachable { .. })) => return Err(error.into()),
                 // A damaged one can be dropped as well.

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Place, Store},
     domain::CollectionInfo,
     rag::{self, CopyJob},
+    text::counted,
 };
 
 pub async fn run(
@@ -77,12 +78,12 @@ pub async fn run(
         let unchanged =
             if report.unchanged > 0 { format!(", {} there already", report.unchanged) } else { String::new() };
         output.line(&format!(
-            "{name} in {}: {} documents, {} passages{unchanged} in {:.1}s; {} passages compared with {}",
+            "{name} in {}: {}, {}{unchanged} in {:.1}s; {} compared with {}",
             target.describe(),
-            report.documents,
-            report.passages,
+            counted(report.documents, "document"),
+            counted(report.passages, "passage"),
             report.seconds,
-            report.compared,
+            counted(report.compared, "passage"),
             source.describe(),
         ))?;
     }

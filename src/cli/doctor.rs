@@ -18,6 +18,7 @@ use crate::{
     domain::CollectionInfo,
     rag::RagError,
     store::{Capabilities, KeywordIndex, StoreError},
+    text::counted,
 };
 
 /// Most collections that are listed by name.
@@ -195,7 +196,7 @@ async fn store(wiring: &Wiring, offline: &CancellationToken) -> (Vec<Check>, Opt
             let holds = if info.foreign {
                 format!("{passages} rows of another program, read only")
             } else {
-                format!("{documents} documents, {passages} passages")
+                format!("{}, {}", counted(documents, "document"), counted(passages, "passage"))
             };
             Check::new("collection", State::Ok, format!("{name}: {holds}, {vectors}"))
         }

@@ -14,7 +14,7 @@ use crate::{
     rag::{self, IngestJob},
     runtime::runs,
     source,
-    text::one_line,
+    text::{counted, one_line},
 };
 
 /// Most skipped documents that are listed one by one.
@@ -97,7 +97,7 @@ pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool)
     if json || output.quiet {
         return Ok(());
     }
-    let mut parts = vec![format!("{} documents, {} passages", report.documents, report.passages)];
+    let mut parts = vec![format!("{}, {}", counted(report.documents, "document"), counted(report.passages, "passage"))];
     for (n, what) in [
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),

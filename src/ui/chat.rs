@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::{Answerer, ChatScroll, Focus, Place, State, Store},
     domain::{FinishReason, SourceSpec, Turn, TurnState},
-    text::{one_line, width},
+    text::{counted, one_line, width},
 };
 
 /// Columns before each row, where the shown turn is marked.
@@ -326,7 +326,9 @@ fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) ->
         TurnState::Thinking if key.passages == 0 => {
             ("… no passage was found; waiting for the answer".to_owned(), theme.dim)
         }
-        TurnState::Thinking => (format!("… {} passages found, waiting for the first word", key.passages), theme.dim),
+        TurnState::Thinking => {
+            (format!("… {} found, waiting for the first word", counted(key.passages as u64, "passage")), theme.dim)
+        }
         TurnState::Streaming | TurnState::Done(FinishReason::Stop) => (String::new(), theme.dim),
         TurnState::Done(FinishReason::Length) => ("! cut off at the model's length limit".to_owned(), theme.warning),
         TurnState::Done(FinishReason::Other(reason)) => {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{Collections, Entry, State, Step, Store},
     domain::CollectionInfo,
-    text::{fit, one_line, width},
+    text::{self, fit, one_line, width},
 };
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
@@ -115,8 +115,8 @@ struct Column {
 }
 
 const COLUMNS: &[Column] = &[
-    Column { title: "documents", right: true, gives_way: 1, cell: |info| status::count(info.documents) },
-    Column { title: "rows", right: true, gives_way: 0, cell: |info| status::count(info.passages) },
+    Column { title: "documents", right: true, gives_way: 1, cell: |info| text::count(info.documents) },
+    Column { title: "rows", right: true, gives_way: 0, cell: |info| text::count(info.passages) },
     Column {
         title: "dim",
         right: true,
@@ -231,10 +231,9 @@ fn details(state: &State, entry: &Entry, keys: Keys<'_>, columns: usize, theme: 
             return rows;
         }
     };
-    let mut holds =
-        format!("{} · {}", status::counted(info.documents, "document"), status::counted(info.passages, "row"));
+    let mut holds = format!("{} · {}", text::counted(info.documents, "document"), text::counted(info.passages, "row"));
     if info.without_vectors > 0 {
-        holds = format!("{holds} · {} of them without vectors", status::count(info.without_vectors));
+        holds = format!("{holds} · {} of them without vectors", text::count(info.without_vectors));
     }
     if let Some(bytes) = info.bytes {
         holds = format!("{holds} · {}", status::bytes(bytes as f64));

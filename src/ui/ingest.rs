@@ -14,7 +14,7 @@ use super::{ViewCache, cache::Extent, inline::Inline, keys::Keys, pane, status, 
 use crate::{
     app::{IngestJob, IngestPane, Model, State, Store},
     domain::{Counter, IngestReport, Pace, ProgressSnapshot, Stage},
-    text::{fit, one_line},
+    text::{self, fit, one_line},
 };
 
 /// In fewer rows there is one pane, and of running work only what moves is shown.
@@ -161,7 +161,7 @@ fn collection_rows(state: &State, theme: &Theme, columns: usize) -> Vec<Line<'st
         Store::Open { description, name, collection, .. } => {
             let counts = collection.as_ref().map_or_else(
                 || "not there yet".to_owned(),
-                |c| format!("{}, {}", status::counted(c.documents, "document"), status::counted(c.passages, "passage")),
+                |c| format!("{}, {}", text::counted(c.documents, "document"), text::counted(c.passages, "passage")),
             );
             let text = format!("{} · {counts} · {}", one_line(name), one_line(description));
             labelled("collection", &text, columns, theme, plain)
@@ -221,7 +221,7 @@ fn job_rows(
             snapshot.chunks_done,
             snapshot.chunks_stored,
         ]
-        .map(status::count);
+        .map(text::count);
         let rate = rate(job, Counter::Embedded);
         let text = format!("{found} found, {read} read, {cut} cut, {embedded} embedded{rate}, {stored} stored");
         rows.extend(labelled("", &text, columns, theme, Style::new()));
@@ -245,11 +245,11 @@ fn stage_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'stati
     let looked_at = snapshot.documents_looked_at();
     let mut of_read = String::new();
     if snapshot.documents_unchanged > 0 {
-        of_read = format!(" · {} unchanged", status::count(snapshot.documents_unchanged));
+        of_read = format!(" · {} unchanged", text::count(snapshot.documents_unchanged));
     }
     let skipped = snapshot.skipped.len() as u64;
     if skipped > 0 {
-        of_read = format!("{of_read} · {} skipped", status::count(skipped));
+        of_read = format!("{of_read} · {} skipped", text::count(skipped));
     }
     let stages = [
         ("found", snapshot.documents_total, "documents", String::new(), String::new()),
@@ -258,10 +258,10 @@ fn stage_rows(job: &IngestJob, columns: usize, theme: &Theme) -> Vec<Line<'stati
         ("embedded", snapshot.chunks_done, "chunks", rate(job, Counter::Embedded), String::new()),
         ("stored", snapshot.chunks_stored, "chunks", rate(job, Counter::Stored), String::new()),
     ];
-    let digits = stages.iter().map(|stage| status::count(stage.1).len()).max().unwrap_or(0);
+    let digits = stages.iter().map(|stage| text::count(stage.1).len()).max().unwrap_or(0);
     let mut rows = Vec::new();
     for (name, count, of, rate, more) in stages {
-        let text = format!("{:>digits$} {of}{rate}{more}", status::count(count));
+        let text = format!("{:>digits$} {of}{rate}{more}", text::count(count));
         rows.extend(labelled(name, &fit(&text, columns.saturating_sub(LABEL)), columns, theme, Style::new()));
     }
     let recent = pace.recent();
@@ -310,7 +310,7 @@ fn report_rows(report: &IngestReport, keys: Keys<'_>, columns: usize, theme: &Th
         report.ignored
     );
     rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
-    rows.extend(labelled("chunks", &status::count(report.passages), columns, theme, Style::new()));
+    rows.extend(labelled("chunks", &text::count(report.passages), columns, theme, Style::new()));
     if report.interrupted {
         let text = keys.tell("What was done is kept; ‹reindex› goes on from there.");
         rows.extend(labelled("", &text, columns, theme, theme.dim));

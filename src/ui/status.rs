@@ -16,7 +16,7 @@ use super::{
 use crate::{
     app::{Answerer, Armed, Command, Hint, IngestJob, Model, State, Store},
     domain::{Counter, Pace, ProgressSnapshot, Stage},
-    text::{fit, one_line, width},
+    text::{counted, fit, one_line, width},
 };
 
 /// Between two keys of the footer.
@@ -146,19 +146,6 @@ pub fn download(snapshot: &ProgressSnapshot, pace: &Pace) -> String {
         parts.push(format!("{} left", duration(left)));
     }
     parts.join(" · ")
-}
-
-/// `4,312`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
-}
-
-/// `4,312 passages`, `1 passage`.
-pub fn counted(n: u64, what: &str) -> String {
-    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 pub fn bytes(count: f64) -> String {

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     app::{Armed, Effect, EndedIngest, IngestAction, IngestJob, IngestPane, Model, State, Store, View},
     domain::{CollectionInfo, IngestReport, JobId, Pace, ProgressSnapshot, SourceSpec},
+    text::counted,
 };
 
 /// Why there is no model after its download was stopped.
@@ -117,7 +118,7 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         Ok(report) => report,
         Err(message) => return format!("indexing failed: {}", message.lines().next().unwrap_or("")),
     };
-    let totals = format!("{} documents, {} passages", report.documents, report.passages);
+    let totals = format!("{}, {}", counted(report.documents, "document"), counted(report.passages, "passage"));
     let skipped = match report.skipped.len() {
         0 => String::new(),
         n => format!(" · {n} skipped, ‹ingest› says why"),

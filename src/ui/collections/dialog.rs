@@ -9,12 +9,12 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, inline::paragraph, input, pane, status, theme::Theme},
+    super::{ViewCache, cache::Extent, inline::paragraph, input, pane, theme::Theme},
     store_name,
 };
 use crate::{
     app::{Creating, Dropping, Editor, Entry, State},
-    text::one_line,
+    text::{self, one_line},
 };
 
 /// Columns of a dialog where there is room for them.
@@ -49,8 +49,7 @@ pub fn draw_drop(state: &State, dropping: &Dropping, cache: &ViewCache, frame: &
     let mut parts = Vec::new();
     match &dropping.entry {
         Entry::Readable(info) => {
-            let (documents, rows) =
-                (status::counted(info.documents, "document"), status::counted(info.passages, "row"));
+            let (documents, rows) = (text::counted(info.documents, "document"), text::counted(info.passages, "row"));
             let stay = if info.foreign { "" } else { "; the files they were made from stay" };
             let holds = format!("{place} holds {documents} in {rows}. They can't be brought back{stay}.");
             parts.push(text(&holds, Style::new()));

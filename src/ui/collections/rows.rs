@@ -7,11 +7,11 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, status, theme::Theme, touch::Zone};
+use super::super::{ViewCache, cache::Extent, inline::paragraph, layout, pane, theme::Theme, touch::Zone};
 use crate::{
     app::{Browsing, State},
     domain::Chunk,
-    text::{fit, one_line, width},
+    text::{self, fit, one_line, width},
 };
 
 /// The selected row's text, wrapped once.
@@ -72,7 +72,7 @@ fn draw_table(
         pane::rows(frame, inner, 1, told.iter());
         return;
     }
-    let title = format!("{name} · row {} of {}", status::count(browsing.at + 1), status::count(browsing.total));
+    let title = format!("{name} · row {} of {}", text::count(browsing.at + 1), text::count(browsing.total));
     let [total, at] = [browsing.total, browsing.at].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let height = usize::from(inner.height).saturating_sub(told.len() + 1);
     let extent = cache.measured.rows.keeping(total, height, at);

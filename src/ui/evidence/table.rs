@@ -11,15 +11,14 @@ use ratatui::{
 
 use super::{
     super::{
-        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, status, theme::Theme,
-        touch::Zone,
+        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, theme::Theme, touch::Zone,
     },
     beside, legend, named,
 };
 use crate::{
     app::{CandidateRow, Comparison, SortBy, State, searchable},
     domain::{Fusion, Metric, Mode, Turn, TurnState},
-    text::{fit, one_line, width},
+    text::{self, fit, one_line, width},
 };
 
 /// Columns of one retriever: score, rank and movement, or where room is short without the last, or the rank alone.
@@ -289,7 +288,7 @@ fn draw_choice(state: &State, chosen: &str, cache: &mut ViewCache, frame: &mut F
         let (mark, style) = if at == selected { ("▸", theme.focus) } else { (" ", Style::new()) };
         let model = info.fingerprint.as_ref().map_or("no vectors", |fingerprint| &fingerprint.model);
         let name = format!("{mark} {}  ", padded(&one_line(&info.name), 20.min(columns / 2)));
-        let about = format!("{} · {}", status::counted(info.passages, "passage"), one_line(model));
+        let about = format!("{} · {}", text::counted(info.passages, "passage"), one_line(model));
         let about = fit(&about, columns.saturating_sub(1 + width(&name)));
         lines.push(Line::from(vec![Span::styled(name, style), Span::styled(about, theme.dim)]));
     }

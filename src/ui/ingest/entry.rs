@@ -9,12 +9,13 @@ use ratatui::{
 };
 
 use super::{
-    super::{ViewCache, cache::Extent, keys::Keys, pane, status, theme::Theme, touch::Zone},
+    super::{ViewCache, cache::Extent, keys::Keys, pane, theme::Theme, touch::Zone},
     labelled, lists,
 };
 use crate::{
     app::{IngestPane, State},
     domain::{IngestRun, RunOutcome, Skip},
+    text,
 };
 
 /// Columns where there is room for them.
@@ -71,10 +72,9 @@ fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> 
     if let RunOutcome::Failed(reason) = &run.outcome {
         rows.extend(labelled("reason", reason, columns, theme, theme.warning));
     } else {
-        let held =
-            format!("{}, {}", status::counted(run.documents, "document"), status::counted(run.passages, "passage"));
+        let held = format!("{}, {}", text::counted(run.documents, "document"), text::counted(run.passages, "passage"));
         rows.extend(labelled("it held", &held, columns, theme, plain));
-        rows.extend(labelled("skipped", &status::count(run.skipped), columns, theme, plain));
+        rows.extend(labelled("skipped", &text::count(run.skipped), columns, theme, plain));
     }
     rows.extend(labelled("took", &lists::took(run), columns, theme, plain));
     rows

@@ -13,7 +13,7 @@ use super::super::{
 use crate::{
     app::{IngestPane, State},
     domain::{IngestRun, RunOutcome, Skip},
-    text::{fit, one_line, width},
+    text::{self, fit, one_line, width},
 };
 
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
@@ -109,11 +109,11 @@ fn run_row(run: &IngestRun, columns: usize, style: Style, theme: &Theme) -> Vec<
     let (how, of_how) = outcome(run, theme);
     let mut facts = vec![how.to_owned(), one_line(&run.collection)];
     if !matches!(run.outcome, RunOutcome::Failed(_)) {
-        facts.push(status::counted(run.documents, "document"));
-        facts.push(status::counted(run.passages, "passage"));
+        facts.push(text::counted(run.documents, "document"));
+        facts.push(text::counted(run.passages, "passage"));
     }
     if run.skipped > 0 {
-        facts.push(format!("{} skipped", status::count(run.skipped)));
+        facts.push(format!("{} skipped", text::count(run.skipped)));
     }
     facts.push(took(run));
     let when = when(run);
