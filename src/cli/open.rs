@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::State,
     config::Place,
+    embed::Embedder,
     runtime::{self, Ended, Opened, Setup, TerminalGuard},
 };
 
@@ -68,7 +69,8 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         draft_file: paths.state.join("draft"),
         clipboard: Some(Box::new(runtime::system_clipboard)),
         prepare_model: Arc::new(move |progress, cancel| {
-            Box::pin(wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel))
+            let made = wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel);
+            Box::pin(async { Ok(Arc::new(made.await?.in_background()) as Arc<dyn Embedder>) })
         }),
         open: Box::new(move || {
             let wiring = Arc::clone(&wiring);

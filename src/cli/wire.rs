@@ -178,7 +178,8 @@ impl Wiring {
     pub async fn embedder(&self, retry: bool, cancel: &CancellationToken) -> anyhow::Result<Arc<dyn Embedder>> {
         let (config, paths, progress) = (self.config.clone(), self.paths.clone(), Arc::clone(&self.progress));
         let prepare = || prepare_model(config, paths, retry, progress, cancel.clone());
-        self.embedder.get_or_try_init(prepare).await.map(Arc::clone)
+        let made = self.embedder.get_or_try_init(async || Ok(Arc::new(prepare().await?) as Arc<dyn Embedder>)).await;
+        made.map(Arc::clone)
     }
 
     /// The embedding model, or `None` with a notice of what was tried: keyword search works without.
@@ -249,15 +250,14 @@ pub async fn prepare_model(
     retry: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
-) -> anyhow::Result<Arc<dyn Embedder>> {
+) -> anyhow::Result<FastEmbedder> {
     let artifacts = Artifacts { retry, ..artifacts(&config, &paths) };
     let spec = model_spec(&config)?;
     let runtime = artifacts.onnx_runtime(&progress, &cancel).await?;
     let files = artifacts.embedding_model(&spec, &progress, &cancel).await?;
     progress.set_stage(Stage::Preparing);
     let sessions = config.embed.sessions;
-    let loaded = tokio::task::spawn_blocking(move || FastEmbedder::load(&files, &runtime, sessions)).await??;
-    Ok(Arc::new(loaded))
+    Ok(tokio::task::spawn_blocking(move || FastEmbedder::load(&files, &runtime, sessions)).await??)
 }
 
 pub fn artifacts(config: &Config, paths: &Paths) -> Artifacts {

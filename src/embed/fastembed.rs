@@ -38,6 +38,7 @@ pub struct FastEmbedder {
     /// Tokenises whole texts, where the sessions' own tokenizers cut them off.
     counter: Tokenizer,
     sessions: Arc<Sessions>,
+    in_background: bool,
 }
 
 /// Its sessions, and what another one is made from.
@@ -77,7 +78,13 @@ impl FastEmbedder {
             passage_prefix: files.passage_prefix.clone(),
         };
         let sessions = Sessions { files: files.clone(), pool: Pool::new(first, sessions) };
-        Ok(Self { fingerprint, counter, sessions: Arc::new(sessions) })
+        Ok(Self { fingerprint, counter, sessions: Arc::new(sessions), in_background: false })
+    }
+
+    /// Passages are embedded with what nobody else on this machine wants to use: for a program that somebody works with
+    /// meanwhile.
+    pub fn in_background(self) -> Self {
+        Self { in_background: true, ..self }
     }
 
     fn embed_one(&self, role: Role, text: &str) -> Result<Vector, EmbedError> {
@@ -147,8 +154,8 @@ impl Embedder for FastEmbedder {
         if texts.len() < MANY {
             return Ok(self.work(role, texts, &next)?.into_iter().map(|(_, vector)| vector).collect());
         }
-        // Questions are asked meanwhile. A thread can't take its priority back, so this one does not lower its own.
-        let yields = role == Role::Passage && sessions.pool.has_reserve();
+        // A thread can't take its priority back, so this one does not lower its own.
+        let yields = role == Role::Passage && self.in_background;
         let parts = thread::scope(|scope| {
             let helpers: Vec<_> = (usize::from(!yields)..sessions.pool.limit().min(texts.len()))
                 .map(|_| {
@@ -185,12 +192,19 @@ impl Embedder for FastEmbedder {
     }
 }
 
-/// Lets other threads of this machine go before the calling one, where a system can do so for a single thread.
+/// Lets all other threads of this machine go before the calling one, at once, where a system can do so for one thread.
 fn lower_priority() {
-    // As low as it goes: passages have time, a key that is pressed has not.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        tracing::debug!(%error, "the priority stays as it is");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
+            set_thread_priority_and_policy, thread_native_id,
+        };
+
+        // A low niceness alone lets a thread that is at work go on for some milliseconds when a key is pressed.
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle)) {
+            tracing::debug!(%error, "the priority stays as it is");
+        }
     }
 }
 

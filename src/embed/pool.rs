@@ -61,11 +61,6 @@ impl<S> Pool<S> {
         state.idle.is_empty() && state.with_passages > 0 && state.made <= self.limit
     }
 
-    /// Whether there is a session beyond those for passages, or one is being made.
-    pub fn has_reserve(&self) -> bool {
-        self.lock().made > self.limit
-    }
-
     fn grow_to<E>(&self, limit: usize, make: impl FnOnce() -> Result<S, E>) -> Result<(), E> {
         {
             let mut state = self.lock();
@@ -199,9 +194,9 @@ mod tests {
             scope.spawn(passage);
             has_begun.recv().unwrap();
             has_begun.recv().unwrap();
-            assert!(pool.lacks_reserve() && !pool.has_reserve());
+            assert!(pool.lacks_reserve());
             pool.reserve(|| Ok::<_, ()>(2)).unwrap();
-            assert!(pool.has_reserve() && !pool.lacks_reserve());
+            assert!(!pool.lacks_reserve());
             let asking = pool.asking();
             // Both passages are still in hand.
             assert_eq!(pool.with(Role::Query, |session| *session), 2);

@@ -26,7 +26,11 @@ pub struct FrameLimiter {
     pace: Pace,
     elsewhere: bool,
     last: Option<Instant>,
+    /// The last frame that somebody waited for.
+    last_waited: Option<Instant>,
     due: Option<Instant>,
+    /// Somebody waits for the frame that is due.
+    waited: bool,
 }
 
 impl FrameLimiter {
@@ -54,13 +58,18 @@ impl FrameLimiter {
         self.ask_within(now, STREAMING);
     }
 
-    /// A person did something and waits for it to show.
+    /// A person did something and waits for it to show. Frames that came by themselves don't put it off.
     pub fn ask_now(&mut self, now: Instant) {
-        self.ask_within(now, TYPING);
+        self.waited = true;
+        self.ask_after(self.last_waited, now, TYPING);
     }
 
     fn ask_within(&mut self, now: Instant, interval: Duration) {
-        let earliest = self.last.map_or(now, |last| (last + interval).max(now));
+        self.ask_after(self.last, now, interval);
+    }
+
+    fn ask_after(&mut self, last: Option<Instant>, now: Instant, interval: Duration) {
+        let earliest = last.map_or(now, |last| (last + interval).max(now));
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 
@@ -75,6 +84,9 @@ impl FrameLimiter {
 
     pub fn drawn(&mut self, now: Instant) {
         (self.last, self.due) = (Some(now), None);
+        if std::mem::take(&mut self.waited) {
+            self.last_waited = Some(now);
+        }
     }
 }
 
@@ -99,9 +111,13 @@ mod tests {
         assert_eq!(frames.due(), Some(at(20)), "a key overtakes the stream");
         frames.drawn(at(20));
         frames.ask_now(at(21));
-        assert_eq!(frames.due(), Some(at(28)));
+        assert_eq!(frames.due(), Some(at(28)), "a held key does not draw every character");
         frames.drawn(at(28));
         assert_eq!(frames.due(), None);
+        frames.ask(at(40));
+        frames.drawn(at(61));
+        frames.ask_now(at(62));
+        assert_eq!(frames.due(), Some(at(62)), "a frame that came by itself does not put a key off");
     }
 
     #[tokio::test(start_paused = true)]
@@ -113,7 +129,7 @@ mod tests {
         frames.ask(at(1));
         assert_eq!(frames.due(), Some(at(250)));
         frames.ask_now(at(2));
-        assert_eq!(frames.due(), Some(at(8)));
+        assert_eq!(frames.due(), Some(at(2)));
         frames.drawn(at(8));
         frames.set_elsewhere(true);
         frames.ask(at(9));

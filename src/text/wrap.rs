@@ -5,7 +5,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that a text without line feeds takes on a terminal.
 pub fn width(text: &str) -> usize {
-    text.width()
+    // Most text is plain, and then a byte is a column.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) { text.len() } else { text.width() }
 }
 
 /// Cuts a one-line text to at most `columns`, with `…` where something was cut. Never splits a grapheme cluster.
@@ -42,8 +43,8 @@ pub fn wrap(text: &str, first: usize, columns: usize) -> Vec<Range<usize>> {
     // The row so far: where it starts, where its last visible word ends, and the columns used up to the next word.
     let (mut start, mut end, mut used) = (0, 0, 0);
     for word in words(text) {
-        let blank = text[end..word.start].width();
-        let columns_of_it = text[word.clone()].width();
+        let blank = width(&text[end..word.start]);
+        let columns_of_it = width(&text[word.clone()]);
         used += blank;
         if used + columns_of_it > room && (word.start > start || room < columns) {
             // Indentation that leaves no room for its word is dropped too.
@@ -75,23 +76,35 @@ pub fn wrap(text: &str, first: usize, columns: usize) -> Vec<Range<usize>> {
 
 /// The pieces that are not broken: what stands between white space, cut before and behind ideographs and the like.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut rest = 0;
+    let between_blanks = std::iter::from_fn(move || {
+        let start = rest + text[rest..].find(|c: char| !c.is_whitespace())?;
+        let end = text[start..].find(char::is_whitespace).map_or(text.len(), |at| start + at);
+        rest = end;
+        Some(start..end)
+    });
+    between_blanks.flat_map(|word| {
+        // Only between wide letters may a word break, and looking for these takes long.
+        let plain = text[word.clone()].is_ascii().then(|| word.clone());
+        let others = plain.is_none().then(|| parts(&text[word.clone()]));
+        let shifted = move |part: Range<usize>| part.start + word.start..part.end + word.start;
+        plain.into_iter().chain(others.into_iter().flatten().map(shifted))
+    })
+}
+
+/// The pieces of a text without white space.
+fn parts(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut pieces = text.split_word_bound_indices().peekable();
     std::iter::from_fn(move || {
-        let (start, first) = pieces.find(|(_, piece)| !is_blank(piece))?;
+        let (start, first) = pieces.next()?;
         let (mut end, mut last) = (start + first.len(), first);
-        // Most of a text is plain words; only between wide letters may a word break without a space.
-        while let Some((at, next)) =
-            pieces.next_if(|(_, next)| !is_blank(next) && !(starts_word(next) && (is_wide(next) || is_wide(last))))
+        while let Some((at, next)) = pieces.next_if(|(_, next)| !(starts_word(next) && (is_wide(next) || is_wide(last))))
         {
             end = at + next.len();
             last = next;
         }
         Some(start..end)
     })
-}
-
-fn is_blank(piece: &str) -> bool {
-    piece.starts_with(char::is_whitespace)
 }
 
 fn is_wide(piece: &str) -> bool {

@@ -125,6 +125,8 @@ impl Extent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
     pub chat: Extent,
+    /// Row of the chat that selections call 0: counting may have moved it.
+    pub chat_start: isize,
     /// Row of the chat where each turn starts.
     pub turn_starts: Vec<usize>,
     /// The list of passages, counted in passages.

@@ -18,14 +18,15 @@ const TAB: usize = 4;
 /// A line of more bytes than this is data, and stays plain.
 const LONGEST: usize = 2000;
 
-/// Those of the languages met so far, without any line: making one takes a millisecond.
-static KNOWN: Mutex<BTreeMap<String, Highlighter>> = Mutex::new(BTreeMap::new());
+/// Highlighters that no block uses now, by language and without any line. Making one takes a millisecond, and its
+/// expressions are slow until they have seen some text.
+static IDLE: Mutex<BTreeMap<String, Vec<Highlighter>>> = Mutex::new(BTreeMap::new());
 
 /// A block of code as far as it has been looked at.
 #[derive(Debug, Default)]
 pub struct Code {
     fence: String,
-    highlighter: Option<Highlighter>,
+    highlighter: Option<Lent>,
     /// Lines that are whole, with the byte where each of their tokens ends and how that looks.
     lines: Vec<(String, Vec<(usize, Style)>)>,
 }
@@ -33,7 +34,7 @@ pub struct Code {
 impl Code {
     /// A block whose fence names this language; any other name stays plain.
     pub fn new(fence: &str) -> Self {
-        Self { fence: fence.to_owned(), highlighter: highlighter(fence), lines: Vec::new() }
+        Self { fence: fence.to_owned(), highlighter: None, lines: Vec::new() }
     }
 
     /// Whether this is what the block's fence says: while it is written, it may say more than before.
@@ -43,14 +44,18 @@ impl Code {
 
     /// Looks at the lines that came since the last time. The last line, while it is still written, stays plain.
     pub fn update(&mut self, code: &str, theme: &Theme) {
-        let Some(highlighter) = &mut self.highlighter else { return };
         let mut whole = code.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         // What was there before stays as it is: text only grows.
         for line in whole.by_ref().skip(self.lines.len()) {
-            let shown = if line.len() > LONGEST { "" } else { line };
-            highlighter.append(shown);
+            if self.highlighter.is_none() {
+                self.highlighter = Lent::of(&self.fence);
+                let known = self.lines.iter().map(|(line, _)| line);
+                self.highlighter.iter_mut().for_each(|lent| known.clone().for_each(|line| lent.0.append(shown(line))));
+            }
+            let Some(Lent(highlighter, _)) = &mut self.highlighter else { return };
+            highlighter.append(shown(line));
             let mut end = 0;
-            let tokens = highlighter.line(self.lines.len(), shown).into_iter().map(|token| {
+            let tokens = highlighter.line(self.lines.len(), shown(line)).into_iter().map(|token| {
                 let (text, style) = match token {
                     TokOpt::Some(text, name) => (text, style(&name, theme)),
                     TokOpt::None(text) => (text, theme.code),
@@ -61,6 +66,11 @@ impl Code {
             let tokens = tokens.collect();
             self.lines.push((line.to_owned(), tokens));
         }
+    }
+
+    /// Nothing more is likely to come: another block may use the highlighter.
+    pub fn rest(&mut self) {
+        self.highlighter = None;
     }
 
     /// A piece of a line, which begins at this byte of it, in its colours.
@@ -83,31 +93,48 @@ impl Code {
     }
 }
 
-fn highlighter(fence: &str) -> Option<Highlighter> {
-    let language = fence.split([' ', ',', '{', '\t']).next().unwrap_or_default().to_ascii_lowercase();
-    let extension = match language.as_str() {
-        "rust" => "rs",
-        "python" | "python3" => "py",
-        "javascript" | "jsx" | "node" => "js",
-        "typescript" => "ts",
-        "golang" => "go",
-        "kotlin" => "kt",
-        "csharp" | "c#" => "cs",
-        "haskell" => "hs",
-        "perl" => "pm",
-        "shell" | "zsh" | "console" | "fish" => "sh",
-        "jsonc" | "json5" => "json",
-        "patch" => "diff",
-        "latex" => "tex",
-        other => other,
-    };
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(highlighter) = known.get(extension) {
-        return Some(highlighter.clone());
+/// What of a line is highlighted.
+fn shown(line: &str) -> &str {
+    if line.len() > LONGEST { "" } else { line }
+}
+
+/// A highlighter and its language; it goes back to the idle ones when its block is done with it.
+#[derive(Debug)]
+struct Lent(Highlighter, String);
+
+impl Lent {
+    /// `None` for languages that are not known.
+    fn of(fence: &str) -> Option<Self> {
+        let language = fence.split([' ', ',', '{', '\t']).next().unwrap_or_default().to_ascii_lowercase();
+        let extension = match language.as_str() {
+            "rust" => "rs",
+            "python" | "python3" => "py",
+            "javascript" | "jsx" | "node" => "js",
+            "typescript" => "ts",
+            "golang" => "go",
+            "kotlin" => "kt",
+            "csharp" | "c#" => "cs",
+            "haskell" => "hs",
+            "perl" => "pm",
+            "shell" | "zsh" | "console" | "fish" => "sh",
+            "jsonc" | "json5" => "json",
+            "patch" => "diff",
+            "latex" => "tex",
+            other => other,
+        };
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(extension).and_then(Vec::pop);
+        let highlighter = idle.or_else(|| synoptic::from_extension(extension, TAB))?;
+        Some(Self(highlighter, extension.to_owned()))
     }
-    let highlighter = synoptic::from_extension(extension, TAB)?;
-    known.insert(extension.to_owned(), highlighter.clone());
-    Some(highlighter)
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut highlighter = std::mem::replace(&mut self.0, Highlighter::new(TAB));
+        highlighter.run(&[]);
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.entry(std::mem::take(&mut self.1)).or_default().push(highlighter);
+    }
 }
 
 /// How a token of that name looks, by weight as well as by colour.
@@ -146,6 +173,9 @@ mod tests {
         let mut grown = Code::new("rust");
         for (at, _) in text.char_indices() {
             grown.update(&text[..at], &theme);
+            if at % 7 == 0 {
+                grown.rest();
+            }
         }
         assert_eq!(shown(&grown, &lines[..2], &theme), shown(&whole, &lines[..2], &theme));
         grown.update(text, &theme);

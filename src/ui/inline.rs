@@ -200,6 +200,9 @@ pub fn joined(line: &Line<'_>) -> (Joint, usize) {
 
 /// Cuts one line into pieces of at most `columns`, to the letter and without looking for words. At least one piece.
 pub fn cut(text: &str, columns: usize) -> Vec<&str> {
+    if width(text) <= columns {
+        return vec![text];
+    }
     let mut pieces = Vec::new();
     let (mut start, mut used) = (0, 0);
     for (at, cluster) in text.grapheme_indices(true) {

@@ -124,6 +124,7 @@ impl Markdown {
                 let start = self.tail[..range.start].rfind('\n').map_or(0, |at| at + 1);
                 last = Some((start, self.rows.len(), self.unknown.clone(), blocks.codes_seen));
                 blocks.between = !self.rows.is_empty();
+                blocks.codes.iter_mut().take(blocks.codes_seen).for_each(Code::rest);
             }
             match event {
                 Event::Start(_) => depth += 1,

@@ -76,7 +76,7 @@ fn rows<'a>(
     count: usize,
 ) -> Vec<(isize, Cow<'a, Line<'static>>)> {
     let start = match pane {
-        TextPane::Chat => 0,
+        TextPane::Chat => cache.measured.chat_start,
         TextPane::Passage => cache.measured.passage_start.cast_signed(),
     };
     let top = usize::try_from(from + start).unwrap_or(0);

@@ -78,7 +78,7 @@ impl Spot {
     pub fn top(&self, measured: &Measured) -> isize {
         match self.zone {
             Zone::PassageText => measured.passage.top.cast_signed() - measured.passage_start.cast_signed(),
-            _ => measured.chat.top.cast_signed(),
+            _ => measured.chat.top.cast_signed() - measured.chat_start,
         }
     }
 
@@ -278,7 +278,8 @@ fn release(state: &State, cache: &ViewCache, at: Position) -> Option<Action> {
     if place.point(at, &cache.measured) != anchor {
         return None;
     }
-    let row = Extent { top: usize::try_from(anchor.row).ok()?, height: 1, rows: cache.measured.chat.rows };
+    let top = usize::try_from(anchor.row + cache.measured.chat_start).ok()?;
+    let row = Extent { top, height: 1, rows: cache.measured.chat.rows };
     let (turn, _, line) = cache.chat.visible(state, &cache.theme, row).next()?;
     let given = state.turns.get(turn)?.passages.len();
     match cited(&line, anchor.column, &cache.theme).filter(|passage| *passage < given) {
