@@ -43,7 +43,8 @@ impl ViewCache {
     pub(super) fn follow(&mut self, name: ThemeName) {
         if self.name != name {
             (self.name, self.theme) = (name, Theme::new(name, self.look));
-            (self.chat, self.passage, self.row, self.evidence) = Default::default();
+            (self.passage, self.row, self.evidence) = Default::default();
+            self.chat.forget();
         }
     }
 

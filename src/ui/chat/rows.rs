@@ -114,8 +114,7 @@ impl ChatRows {
         }
         if self.width != width {
             self.width = width;
-            self.dropped_bytes += self.turns.iter_mut().map(TurnRows::drop_rows).sum::<usize>();
-            self.turns.iter_mut().for_each(|turn| turn.counted = false);
+            self.forget();
         }
         let settled = self.turns.iter().rposition(|turn| !turn.key.state.is_running()).map_or(0, |at| at + 1);
         for (at, turn) in state.turns.iter().enumerate().skip(settled) {
@@ -132,6 +131,13 @@ impl ChatRows {
         }
         self.add_up();
         self.count(state, theme, height);
+    }
+
+    /// All have to be wrapped anew.
+    pub fn forget(&mut self) {
+        self.dropped_bytes += self.turns.iter_mut().map(TurnRows::drop_rows).sum::<usize>();
+        self.turns.iter_mut().for_each(|turn| turn.counted = false);
+        self.found = None;
     }
 
     fn add_up(&mut self) {

@@ -4,6 +4,7 @@ mod collections;
 mod evidence;
 mod ingest;
 mod keys;
+mod long;
 mod markdown;
 mod screens;
 mod themes;
