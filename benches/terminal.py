@@ -294,7 +294,7 @@ class Bench:
                     seen = seen[-8:] + piece
                 times.append(time.perf_counter() - start)
             app.press(CLEAR)
-            app.settle(0.05) if len(times) < 40 else app.take(0.05)
+            app.take(0.05)
         return times[:count]
 
     def keys(self):

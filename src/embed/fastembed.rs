@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use fastembed::{
@@ -81,8 +82,7 @@ impl FastEmbedder {
         Ok(Self { fingerprint, counter, sessions: Arc::new(sessions), in_background: false })
     }
 
-    /// Passages are embedded with what nobody else on this machine wants to use: for a program that somebody works with
-    /// meanwhile.
+    /// Passages are embedded at the lowest priority: for a program that somebody works with meanwhile.
     pub fn in_background(self) -> Self {
         Self { in_background: true, ..self }
     }
@@ -190,21 +190,19 @@ impl Embedder for FastEmbedder {
         }
         Ok(vectors)
     }
+
+    fn make_room(&self, time: Duration) {
+        self.sessions.pool.make_room_until(Instant::now() + time);
+    }
 }
 
-/// Lets all other threads of this machine go before the calling one, at once, where a system can do so for one thread.
+/// Lets other threads of this machine go before the calling one, where a system can do so for a single thread.
 fn lower_priority() {
+    // As low as it goes. Not the class of idle threads: Linux takes a processor that runs one for a free one, sends there
+    // what a key has woken, and may let the idle thread go on for some milliseconds all the same.
     #[cfg(target_os = "linux")]
-    {
-        use thread_priority::{
-            NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
-            set_thread_priority_and_policy, thread_native_id,
-        };
-
-        // A low niceness alone lets a thread that is at work go on for some milliseconds when a key is pressed.
-        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle)) {
-            tracing::debug!(%error, "the priority stays as it is");
-        }
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
+        tracing::debug!(%error, "the priority stays as it is");
     }
 }
 

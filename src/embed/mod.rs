@@ -3,6 +3,8 @@
 mod fastembed;
 mod pool;
 
+use std::time::Duration;
+
 pub use self::fastembed::FastEmbedder;
 use crate::domain::{Fingerprint, Vector};
 
@@ -27,6 +29,12 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// When the runtime fails; nothing is returned then.
     fn embed(&self, role: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError>;
+
+    /// Somebody is at work meanwhile: for so long passages leave a processor free, where there are several. Passages in
+    /// hand are not given up.
+    fn make_room(&self, time: Duration) {
+        let _ = time;
+    }
 }
 
 /// Why embedding failed.

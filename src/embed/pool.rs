@@ -1,6 +1,9 @@
 //! Lending sessions to those who want to embed, questions first.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use super::Role;
 
@@ -22,6 +25,8 @@ struct State<S> {
     with_passages: usize,
     /// Questions that are being embedded or wait for it.
     questions: usize,
+    /// Until then passages take one session less.
+    room_until: Option<Instant>,
 }
 
 /// While it lives a question is being embedded.
@@ -30,7 +35,7 @@ pub struct Asking<'a, S>(&'a Pool<S>);
 impl<S> Pool<S> {
     /// A pool that holds one session and may grow to `limit`, and to one more for questions.
     pub fn new(first: S, limit: usize) -> Self {
-        let state = State { idle: vec![first], made: 1, with_passages: 0, questions: 0 };
+        let state = State { idle: vec![first], made: 1, with_passages: 0, questions: 0, room_until: None };
         Self { state: Mutex::new(state), freed: Condvar::new(), limit: limit.max(1) }
     }
 
@@ -101,16 +106,23 @@ impl<S> Pool<S> {
         result
     }
 
+    /// Until then passages leave one session, and so a processor, to whatever else there is to do; one they keep.
+    pub fn make_room_until(&self, until: Instant) {
+        self.lock().room_until = Some(until);
+    }
+
     fn may_take(&self, role: Role, state: &State<S>) -> bool {
+        let room = usize::from(self.limit > 1 && state.room_until.is_some());
         match role {
             Role::Query => true,
-            Role::Passage => state.questions == 0 && state.with_passages < self.limit,
+            Role::Passage => state.questions == 0 && state.with_passages < self.limit - room,
         }
     }
 
     fn take(&self, role: Role) -> S {
         let mut state = self.lock();
         loop {
+            state.room_until = state.room_until.filter(|until| *until > Instant::now());
             if self.may_take(role, &state)
                 && let Some(session) = state.idle.pop()
             {
@@ -121,8 +133,13 @@ impl<S> Pool<S> {
         }
     }
 
+    /// Until something has changed, or may have with time.
     fn wait<'a>(&self, state: MutexGuard<'a, State<S>>) -> MutexGuard<'a, State<S>> {
-        self.freed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        let Some(until) = state.room_until else {
+            return self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn lock(&self) -> MutexGuard<'_, State<S>> {
@@ -142,6 +159,7 @@ mod tests {
     use std::{
         sync::{Mutex, mpsc},
         thread,
+        time::Duration,
     };
 
     use super::*;
@@ -207,6 +225,22 @@ mod tests {
             release.send(()).unwrap();
             release.send(()).unwrap();
         });
+    }
+
+    #[test]
+    fn passages_leave_one_session_for_a_while_and_never_the_last() {
+        let may_take = |pool: &Pool<()>| pool.may_take(Role::Passage, &pool.lock());
+        let pool = Pool::new((), 2);
+        pool.grow(|| Ok::<_, ()>(())).unwrap();
+        pool.make_room_until(Instant::now() + Duration::from_secs(3600));
+        pool.with(Role::Passage, |()| assert!(!may_take(&pool), "one is left"));
+        assert!(may_take(&pool));
+        // Once that time is over both are taken, and nobody has to wake who waits for it.
+        pool.make_room_until(Instant::now() + Duration::from_millis(20));
+        pool.with(Role::Passage, |()| pool.with(Role::Passage, |()| ()));
+        let single = Pool::new((), 1);
+        single.make_room_until(Instant::now() + Duration::from_secs(3600));
+        single.with(Role::Passage, |()| ());
     }
 
     #[test]

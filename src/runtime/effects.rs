@@ -67,6 +67,9 @@ pub struct Effects {
     looking: evidence::Looking,
 }
 
+/// How long after a key somebody is taken to be at the keys.
+const AT_THE_KEYS: Duration = Duration::from_secs(2);
+
 /// What tasks need.
 struct Shared {
     events: mpsc::Sender<Event>,
@@ -90,6 +93,13 @@ struct Shared {
 }
 
 impl Effects {
+    /// A person is at the keys: what an index is made with leaves them a processor for a moment.
+    pub fn make_room(&self) {
+        if let Model::Ready(embedder) = &*self.shared.model.borrow() {
+            embedder.make_room(AT_THE_KEYS);
+        }
+    }
+
     /// Begins what the application needs from the start: the store, the model, and the handbook's index.
     pub fn start(setup: Setup, events: mpsc::Sender<Event>) -> Self {
         let label = setup.chat.as_ref().map(|chat| chat.label());

@@ -98,7 +98,8 @@ fn parts(text: &str) -> impl Iterator<Item = Range<usize>> {
     std::iter::from_fn(move || {
         let (start, first) = pieces.next()?;
         let (mut end, mut last) = (start + first.len(), first);
-        while let Some((at, next)) = pieces.next_if(|(_, next)| !(starts_word(next) && (is_wide(next) || is_wide(last))))
+        while let Some((at, next)) =
+            pieces.next_if(|(_, next)| !(starts_word(next) && (is_wide(next) || is_wide(last))))
         {
             end = at + next.len();
             last = next;

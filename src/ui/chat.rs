@@ -72,7 +72,8 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     pane::rows(frame, inner, GUTTER, lines.iter().map(|(_, _, line)| line.as_ref()));
     marks(state, &cache.chat, &lines, &theme, frame, inner);
     if state.find.is_some() {
-        find::mark(frame.buffer_mut(), text, extent.top, shown, state.sought());
+        let shown = shown.and_then(|row| u16::try_from(row.checked_sub(extent.top)?).ok()?.checked_add(text.y));
+        find::mark(frame.buffer_mut(), text, lines.iter().map(|(_, _, line)| line.as_ref()), shown, state.sought());
     }
 }
 

@@ -8,10 +8,16 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ViewCache, cache::Measured, chat::ChatRows, theme::Theme};
+use super::{
+    ViewCache,
+    cache::Measured,
+    chat::ChatRows,
+    inline::{Joint, is_joint, joined},
+    theme::Theme,
+};
 use crate::{
     app::{Action, Find, FindAction, Place, State},
-    domain::Turn,
+    domain::{FinishReason, Turn, TurnState},
     text::{fit, width},
 };
 
@@ -24,20 +30,71 @@ pub fn folds(sought: &str) -> bool {
 }
 
 /// Whether a text holds another, as [`folds`] says.
-pub fn holds(text: &str, sought: &str) -> bool {
+fn holds(text: &str, sought: &str) -> bool {
     !sought.is_empty() && if folds(sought) { text.to_lowercase().contains(sought) } else { text.contains(sought) }
 }
 
-/// Whether rows of a turn could hold a text: the longest word of it is in what they are made from.
-pub fn may_hold(turn: &Turn, sought: &str) -> bool {
+/// Whether rows of a turn could hold a text: the longest word of it is in what they are made from. `label` is what the
+/// turn tells of the model.
+pub fn may_hold(turn: &Turn, label: &str, sought: &str) -> bool {
     let longest = sought.split(|c: char| !c.is_alphanumeric()).max_by_key(|word| word.len()).unwrap_or_default();
     // Marks that may stand within a word, and are not shown.
     let answer = || turn.answer.replace(['*', '_', '`', '~', '\\'], "");
     let told = "You askdocs";
+    // Few turns tell more than that.
+    let tells_more = !turn.notices.is_empty()
+        || !turn.reasoning.is_empty()
+        || turn.state != TurnState::Done(FinishReason::Stop)
+        || turn.answer.contains('&');
     longest.is_empty()
-        || !turn.notices.is_empty()
-        || [told, &turn.question].iter().any(|text| holds(text, longest))
+        || tells_more
+        || [told, label, &turn.question].iter().any(|text| holds(text, longest))
         || holds(&answer(), longest)
+}
+
+/// Looks through lines that were broken into rows, each line as a whole. A row comes with how it goes on from the one
+/// above, and in parts with where each of them is; `tell` gets the parts that a found place lies on.
+fn look<T>(rows: impl Iterator<Item = (Joint, Vec<(String, T)>)>, sought: &str, mut tell: impl FnMut(&[(usize, T)])) {
+    let folds = folds(sought);
+    // The line so far, and where in it each part begins.
+    let (mut text, mut parts) = (String::new(), Vec::new());
+    let end = [(Joint::Line, Vec::new())];
+    for (joint, row) in rows.chain(end) {
+        match joint {
+            Joint::Line => {
+                for (start, found) in text.match_indices(sought) {
+                    let first = parts.partition_point(|(at, _)| *at <= start).saturating_sub(1);
+                    let end = parts.partition_point(|(at, _)| *at < start + found.len());
+                    tell(&parts[first..end]);
+                }
+                text.clear();
+                parts.clear();
+            }
+            Joint::Space => text.push(' '),
+            Joint::Nothing => {}
+        }
+        for (part, place) in row {
+            parts.push((text.len(), place));
+            text.push_str(&if folds { part.to_lowercase() } else { part });
+        }
+    }
+}
+
+/// Those of some rows where a text begins, from 0, ascending.
+pub fn rows_that_hold<'a>(rows: impl Iterator<Item = &'a Line<'static>>, sought: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    if sought.is_empty() {
+        return found;
+    }
+    let rows = rows.zip(0..).map(|(line, row)| {
+        let joint = joined(line).0;
+        // The margin is repeated in every row of a line.
+        let from = line.spans.iter().position(is_joint).filter(|_| joint != Joint::Line).unwrap_or(0);
+        (joint, vec![(line.spans[from..].iter().map(|span| &*span.content).collect(), row)])
+    });
+    look(rows, sought, |parts| found.extend(parts.first().map(|(_, row)| *row)));
+    found.dedup();
+    found
 }
 
 /// The row to be shown while the text is written: the first one that holds it from `top` on, or else the first of all.
@@ -55,7 +112,7 @@ pub fn with_rows(state: &State, cache: &ViewCache, action: FindAction) -> Action
     let Measured { chat, .. } = &cache.measured;
     Action::Find(match action {
         FindAction::Next | FindAction::Previous => {
-            let rows = cache.chat.find(state, &cache.theme, state.sought());
+            let rows = cache.chat.find(state, &cache.theme);
             // From the row that is shown, or else from what is in view.
             let at = state.find.as_ref().and_then(|find| find.shown).or_else(|| nearest(&rows, chat.top));
             let was_shown = state.find.is_some();
@@ -78,34 +135,39 @@ pub fn with_rows(state: &State, cache: &ViewCache, action: FindAction) -> Action
     })
 }
 
-/// Marks every place of the text in view, the shown row's in reverse.
-pub fn mark(buffer: &mut Buffer, area: Rect, top: usize, shown: Option<usize>, sought: &str) {
+/// Marks every place of the text in view, the shown row's in reverse. `lines` are the rows in view.
+pub fn mark<'a>(
+    buffer: &mut Buffer,
+    area: Rect,
+    lines: impl Iterator<Item = &'a Line<'static>>,
+    shown: Option<u16>,
+    sought: &str,
+) {
     if sought.is_empty() {
         return;
     }
-    let folds = folds(sought);
-    for y in area.top()..area.bottom() {
-        // The row's text, and the column that each byte of it stands in.
-        let (mut text, mut columns) = (String::new(), Vec::new());
-        let mut x = area.left();
-        while x < area.right() {
+    let mut found = Vec::new();
+    let rows = lines.zip(area.top()..area.bottom()).map(|(line, y)| {
+        let (joint, margin) = joined(line);
+        let margin = if joint == Joint::Line { 0 } else { u16::try_from(margin).unwrap_or(u16::MAX) };
+        let mut cells = Vec::new();
+        let mut x = area.left().saturating_add(margin);
+        let end = area.left().saturating_add(u16::try_from(line.width()).unwrap_or(u16::MAX)).min(area.right());
+        while x < end {
             let symbol = buffer[(x, y)].symbol();
-            let clean = if folds { symbol.to_lowercase() } else { symbol.to_owned() };
-            columns.extend(std::iter::repeat_n(x, clean.len()));
-            text.push_str(&clean);
+            cells.push((symbol.to_owned(), Position { x, y }));
             x += u16::try_from(width(symbol).max(1)).unwrap_or(1);
         }
-        let is_shown = shown == Some(top + usize::from(y - area.top()));
+        (joint, cells)
+    });
+    look(rows, sought, |cells| {
+        let is_shown = cells.first().map(|(_, cell)| cell.y) == shown;
+        found.extend(cells.iter().map(|(_, cell)| (*cell, is_shown)));
+    });
+    for (cell, is_shown) in found {
         let look = if is_shown { Modifier::REVERSED | Modifier::BOLD } else { Modifier::UNDERLINED | Modifier::BOLD };
-        for (start, found) in text.match_indices(sought) {
-            let (Some(first), Some(last)) = (columns.get(start), columns.get(start + found.len() - 1)) else {
-                continue;
-            };
-            for x in *first..=*last {
-                if let Some(cell) = buffer.cell_mut(Position { x, y }) {
-                    cell.set_style(Style::new().add_modifier(look));
-                }
-            }
+        if let Some(cell) = buffer.cell_mut(cell) {
+            cell.set_style(Style::new().add_modifier(look));
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Markdown {
     parsed_bytes: usize,
     /// The blocks of code of the last block, as far as they have been looked at.
     codes: Vec<Code>,
+    /// Code is shown without colours of its own.
+    plain: bool,
 }
 
 impl Markdown {
@@ -61,7 +63,13 @@ impl Markdown {
             unknown: BTreeSet::new(),
             parsed_bytes: 0,
             codes: Vec::new(),
+            plain: false,
         }
+    }
+
+    /// Without looking at what code means, which takes long.
+    pub fn plain(self) -> Self {
+        Self { plain: true, ..self }
     }
 
     /// Takes up what was added to `text` since the last time. `text` may only grow. Until it is `finished`, a little of
@@ -113,6 +121,7 @@ impl Markdown {
         let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
         let mut blocks = Blocks::new(self.width, self.passages, self.theme);
         blocks.codes = std::mem::take(&mut self.codes);
+        blocks.plain = self.plain;
         let mut depth = 0;
         // Where the last block starts, and the rows and unknown citations before it.
         let mut last = None;
@@ -198,6 +207,7 @@ struct Blocks {
     /// Those of the text, and how many of them have been met.
     codes: Vec<Code>,
     codes_seen: usize,
+    plain: bool,
     table: Option<Table>,
 }
 
@@ -218,6 +228,7 @@ impl Blocks {
             code: None,
             codes: Vec::new(),
             codes_seen: 0,
+            plain: false,
             table: None,
         }
     }
@@ -359,7 +370,9 @@ impl Blocks {
                 let code = sanitise(&code);
                 let mut colours =
                     self.codes.get_mut(self.codes_seen.saturating_sub(1)).map(std::mem::take).unwrap_or_default();
-                colours.update(&code, &self.theme);
+                if !self.plain {
+                    colours.update(&code, &self.theme);
+                }
                 for (at, line) in code.trim_end_matches('\n').split('\n').enumerate() {
                     let mut start = 0;
                     for (y, piece) in cut(line, columns - indent).into_iter().enumerate() {

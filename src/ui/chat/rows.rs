@@ -38,8 +38,8 @@ pub struct ChatRows {
     dropped_bytes: usize,
     /// Rows that there were when the end was last in view.
     seen: usize,
-    /// What was looked for, in how many rows of which width, and the rows that hold it.
-    found: Option<((String, usize, usize), Vec<usize>)>,
+    /// The rows where the text begins that is looked for.
+    found: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -48,6 +48,8 @@ struct TurnRows {
     len: usize,
     /// Whether they have been counted in this width.
     counted: bool,
+    /// A text that was looked for, and the rows of the turn where it begins.
+    found: Option<(String, Vec<usize>)>,
     /// `None` where nobody is likely to look.
     rows: Option<Rows>,
 }
@@ -123,7 +125,7 @@ impl ChatRows {
                 Some(rows) if rows.key == key && rows.counted => {}
                 Some(rows) => rows.update(turn, key, theme, width),
                 None => {
-                    let mut rows = TurnRows { key: key.clone(), len: 0, counted: false, rows: None };
+                    let mut rows = TurnRows { key: key.clone(), len: 0, counted: false, found: None, rows: None };
                     rows.update(turn, key, theme, width);
                     self.turns.push(rows);
                 }
@@ -136,8 +138,7 @@ impl ChatRows {
     /// All have to be wrapped anew.
     pub fn forget(&mut self) {
         self.dropped_bytes += self.turns.iter_mut().map(TurnRows::drop_rows).sum::<usize>();
-        self.turns.iter_mut().for_each(|turn| turn.counted = false);
-        self.found = None;
+        self.turns.iter_mut().for_each(|turn| (turn.counted, turn.found) = (false, None));
     }
 
     fn add_up(&mut self) {
@@ -172,57 +173,52 @@ impl ChatRows {
             });
             let Some((at, turn)) = next.and_then(|at| Some((at, state.turns.get(at)?))) else { return };
             let (before, rows) = (self.starts[anchor], self.rows().cast_signed());
-            let key = self.turns[at].key.clone();
-            self.turns[at].update(turn, key, theme, self.width);
-            if !near.contains(&at) {
-                self.dropped_bytes += self.turns[at].drop_rows();
-            }
+            self.dropped_bytes += self.turns[at].count(turn, theme, self.width);
             self.add_up();
             self.shifted += self.starts[anchor].cast_signed() - before.cast_signed();
             self.seen = self.seen.saturating_add_signed(self.rows().cast_signed() - rows);
         }
     }
 
-    /// The rows that hold a text, ascending.
-    pub fn find(&self, state: &State, theme: &Theme, sought: &str) -> Vec<usize> {
-        let mut found = Vec::new();
-        for ((rows, turn), start) in self.turns.iter().zip(&state.turns).zip(&self.starts) {
-            // What was wrapped away is only wrapped again where it could be.
-            let made;
-            let rows = match &rows.rows {
-                Some(rows) => rows,
-                None if !find::may_hold(turn, sought) => continue,
-                None => {
-                    made = Rows::new(turn, &rows.key, theme, self.width);
-                    &made
-                }
-            };
-            found.extend(
-                (*start..)
-                    .zip(rows.lines())
-                    .filter(|(_, line)| find::holds(&line.to_string(), sought))
-                    .map(|(row, _)| row),
-            );
-        }
-        found
+    /// The rows where the text begins that is looked for now or was last, ascending.
+    pub fn find(&self, state: &State, theme: &Theme) -> Vec<usize> {
+        let sought = state.sought();
+        let turns = self.turns.iter().zip(&state.turns).zip(&self.starts);
+        turns
+            .flat_map(|((rows, turn), start)| {
+                let found = match &rows.found {
+                    Some((text, found)) if text == sought => found.clone(),
+                    Some(_) | None => rows.find(turn, sought, theme, self.width),
+                };
+                found.into_iter().map(move |row| start + row)
+            })
+            .collect()
     }
 
     /// The rows that the last frame's search has found.
     pub fn found(&self) -> &[usize] {
-        self.found.as_ref().map_or(&[], |(_, rows)| rows)
+        &self.found
     }
 
-    /// Looks for the text where anything has changed.
+    /// Looks for the text in the turns where anything has changed.
     pub fn sync_found(&mut self, state: &State, theme: &Theme) {
-        let Some(find) = &state.find else {
-            self.found = None;
+        self.found.clear();
+        if state.find.is_none() {
             return;
-        };
-        let key = (find.line.text().to_owned(), self.rows(), self.width);
-        if self.found.as_ref().is_none_or(|(known, _)| *known != key) {
-            let rows = self.find(state, theme, &key.0);
-            self.found = Some((key, rows));
         }
+        let sought = state.sought();
+        for (rows, turn) in self.turns.iter_mut().zip(&state.turns) {
+            let found = match rows.found.take() {
+                Some(same) if same.0 == sought => same,
+                // Where a part of it is not, it is not.
+                Some((part, found)) if found.is_empty() && !part.is_empty() && sought.contains(&part) => {
+                    (sought.to_owned(), found)
+                }
+                Some(_) | None => (sought.to_owned(), rows.find(turn, sought, theme, self.width)),
+            };
+            rows.found = Some(found);
+        }
+        self.found = self.find(state, theme);
     }
 
     /// The turn that a row belongs to.
@@ -288,6 +284,22 @@ impl ChatRows {
 }
 
 impl TurnRows {
+    /// The rows of the turn where a text begins. What was wrapped away is only wrapped again where it could be.
+    fn find(&self, turn: &Turn, sought: &str, theme: &Theme, width: usize) -> Vec<usize> {
+        match &self.rows {
+            Some(rows) => find::rows_that_hold(rows.lines(), sought),
+            None if !find::may_hold(turn, &self.key.answering, sought) => Vec::new(),
+            None => find::rows_that_hold(Rows::plain(turn, &self.key, theme, width).lines(), sought),
+        }
+    }
+
+    /// Counts its rows without keeping them. Returns what was parsed for that, in bytes.
+    fn count(&mut self, turn: &Turn, theme: &Theme, width: usize) -> usize {
+        let rows = Rows::plain(turn, &self.key, theme, width);
+        (self.len, self.counted) = (rows.len(), true);
+        rows.body.parsed_bytes()
+    }
+
     /// Returns what was parsed for them, in bytes.
     fn drop_rows(&mut self) -> usize {
         self.rows.take().map_or(0, |rows| rows.body.parsed_bytes())
@@ -302,13 +314,21 @@ impl TurnRows {
             }
             None => Rows::new(turn, &key, theme, width),
         };
-        (self.len, self.counted, self.rows, self.key) = (rows.len(), true, Some(rows), key);
+        (self.len, self.counted, self.found, self.rows, self.key) = (rows.len(), true, None, Some(rows), key);
     }
 }
 
 impl Rows {
     fn new(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Self {
-        let body = Markdown::new(width, key.passages, *theme);
+        Self::with(Markdown::new(width, key.passages, *theme), turn, key, theme, width)
+    }
+
+    /// The same rows, to be counted or looked through: code without its colours.
+    fn plain(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Self {
+        Self::with(Markdown::new(width, key.passages, *theme).plain(), turn, key, theme, width)
+    }
+
+    fn with(body: Markdown, turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Self {
         let mut rows = Self { head: Vec::new(), body, held: false, foot: Vec::new() };
         rows.update(turn, key, theme, width);
         rows
@@ -426,4 +446,3 @@ fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) ->
     rows.push(Line::default());
     rows
 }
-

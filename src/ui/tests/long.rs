@@ -3,6 +3,7 @@
 use ratatui::{
     crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind},
     layout::Rect,
+    style::Modifier,
 };
 
 use super::*;
@@ -103,6 +104,12 @@ fn a_selection_stays_on_its_text_while_rows_above_are_counted() {
     assert!(shown.starts_with(&text) && text.len() > shown.len() / 2, "{text:?} of {shown:?}");
 }
 
+/// What the search's own row says.
+fn told(world: &mut World) -> String {
+    let screen = text(world.draw());
+    screen.lines().find(|line| line.starts_with(" /")).unwrap().to_owned()
+}
+
 #[test]
 fn a_search_knows_every_row_at_once() {
     let mut world = conversation(120, 30);
@@ -115,4 +122,63 @@ fn a_search_knows_every_row_at_once() {
     fresh.key(KeyModifiers::NONE, KeyCode::Char('/'));
     fresh.send(Event::Action(Action::Insert("two of 3".to_owned())));
     assert_eq!(world.screen(), fresh.screen());
+}
+
+#[test]
+fn a_search_does_not_depend_on_where_lines_break_or_how_it_was_written() {
+    let phrase = "long enough to be broken into several";
+    for columns in [120, 71, 44] {
+        let mut world = conversation(columns, 30);
+        let turn = world.ask("Will it break?");
+        world.send(retrieved(turn, &[]));
+        world.send(Event::TurnFailed { turn, message: "the parrot is unwell".to_owned() });
+        for n in 0..9 {
+            let turn = world.ask(&format!("And then {n}?"));
+            world.send(retrieved(turn, &[]));
+            world.send(delta(turn, &"More of it.\n\n".repeat(30)));
+            world.send(finished(turn, FinishReason::Stop));
+        }
+        world.draw();
+        world.state.focus = Focus::Chat;
+        for (sought, expected) in
+            [(phrase, "in 900 lines"), ("parrot is un", "in 1 line"), ("rows. Sent", "in 800 lines")]
+        {
+            world.key(KeyModifiers::NONE, KeyCode::Char('/'));
+            world.draw();
+            for c in sought.chars() {
+                world.key(KeyModifiers::NONE, KeyCode::Char(c));
+                world.draw();
+            }
+            assert!(told(&mut world).contains(expected), "{columns}: {}", told(&mut world));
+            // As far as it is written, and one letter more that is nowhere.
+            world.key(KeyModifiers::NONE, KeyCode::Char('ß'));
+            assert!(told(&mut world).contains("in no line"), "{}", told(&mut world));
+            world.key(KeyModifiers::NONE, KeyCode::Backspace);
+            assert!(told(&mut world).contains(expected), "{columns}: {}", told(&mut world));
+            world.key(KeyModifiers::NONE, KeyCode::Esc);
+        }
+    }
+}
+
+#[test]
+fn a_phrase_is_marked_over_the_end_of_its_row() {
+    let mut world = conversation(120, 30);
+    world.key(KeyModifiers::NONE, KeyCode::Char('/'));
+    world.send(Event::Action(Action::Insert("broken into several rows. Sentence".to_owned())));
+    let buffer = world.draw().clone();
+    let inner = world.inner();
+    let marked: Vec<String> = (inner.top()..inner.bottom())
+        .map(|y| {
+            let cells = (inner.left()..inner.right()).map(|x| &buffer[(x, y)]);
+            let marked = cells.filter(|cell| cell.modifier.intersects(Modifier::REVERSED | Modifier::UNDERLINED));
+            marked.map(|cell| cell.symbol()).collect::<String>()
+        })
+        .filter(|text| !text.is_empty())
+        .collect();
+    let text = marked.join(" ").replace("  ", " ");
+    assert!(text.contains("broken into several rows. Sentence") || text.contains("rows.Sentence"), "{marked:?}");
+    assert!(
+        marked.iter().any(|row| row.ends_with("several") || row.ends_with("into") || row.ends_with("rows.")),
+        "{marked:?}"
+    );
 }
