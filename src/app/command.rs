@@ -218,7 +218,7 @@ pub static COMMANDS: &[Command] = &[
     act("previous-pane", Places::CHAT, Action::FocusPrevious, "previous pane", ""),
     act("help", Places::ALL, Action::Help, "these keys", "keys"),
     act("commands", Places::ALL, Action::Palette(PaletteAction::Open { slash: false }), "all commands, found by a few letters", "commands"),
-    act("reindex", Places::ALL.but(Places::ASKED), Action::Reindex, "index what changed; get a missing model", "re-index"),
+    act("reindex", Places::ALL.but(Places::ASKED).but(Places::of(&[Place::Recall, Place::Find, Place::Palette])), Action::Reindex, "index what changed; get a missing model", "re-index"),
     collection("reload", &[Place::Collections, Place::NoCollections, Place::Rows, Place::RowText], Collection::Reload, "read again what is shown", "read again"),
     act("ingest", Places::ALL, Action::SwitchView(View::Ingest), "ingest view, and back to the chat", "ingest"),
     act("collections", Places::ALL, Action::SwitchView(View::Collections), "collections view, and back to the chat", "collections"),

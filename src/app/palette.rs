@@ -21,6 +21,15 @@ pub struct Palette {
     pub(super) asks_models: bool,
 }
 
+impl Palette {
+    /// What was written behind a slash can't be the beginning of a command.
+    pub(super) fn is_question(&self) -> bool {
+        let text = self.line.text();
+        let name = text.split_whitespace().next().unwrap_or_default();
+        text.contains(['/', ' ']) && Command::find(name).is_none()
+    }
+}
+
 /// What can be done in the palette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaletteAction {
@@ -65,6 +74,7 @@ impl State {
     pub fn choices(&self) -> Vec<Choice> {
         let Some(palette) = &self.palette else { return Vec::new() };
         let written = palette.line.text().trim_start();
+        let written = written.strip_prefix('/').unwrap_or(written);
         if let Some((name, word)) = written.split_once(' ')
             && let Some(command) = Command::find(name)
             && let Does::Take { parse, .. } = command.does
@@ -73,11 +83,14 @@ impl State {
         }
         let here = self.place_below();
         let mut found: Vec<(u32, Choice)> = Vec::new();
-        let mut fuzzy = Fuzzy::new(written.trim_end());
+        let mut fuzzy = Fuzzy::new(written.trim_end(), AtomKind::Fuzzy);
+        let mut told = Fuzzy::new(written.trim_end(), AtomKind::Substring);
         for command in COMMANDS.iter().filter(|command| command.is_listed() && command.places.contains(here)) {
             // What it is called counts for more than what is told about it.
             let name = fuzzy.score(command.name).map(|score| 4 * score);
-            if let Some(score) = name.or_else(|| fuzzy.score(command.what)) {
+            // Behind a slash a name is written; letters that are strewn over a sentence mean nothing in any case.
+            let what = || told.score(command.what).filter(|_| !palette.slash);
+            if let Some(score) = name.or_else(what) {
                 let result = match &command.does {
                     Does::Act(action) => Some(Ok(action.clone())),
                     Does::Move(_) | Does::Take { .. } => None,
@@ -116,7 +129,7 @@ impl State {
             command,
             result: Some(parse(word)),
         };
-        let mut fuzzy = Fuzzy::new(written);
+        let mut fuzzy = Fuzzy::new(written, AtomKind::Fuzzy);
         let mut choices: Vec<Choice> =
             known.iter().filter(|word| fuzzy.score(word).is_some()).map(|word| choice(word, "")).collect();
         if let Some(exact) = known.iter().position(|word| word == written) {
@@ -158,7 +171,7 @@ impl State {
     }
 }
 
-/// Finds what holds the letters of a query in their order.
+/// Finds what holds the letters of a query in their order, or each of its words.
 struct Fuzzy {
     pattern: Pattern,
     matcher: Matcher,
@@ -166,8 +179,8 @@ struct Fuzzy {
 }
 
 impl Fuzzy {
-    fn new(query: &str) -> Self {
-        let pattern = Pattern::new(query, CaseMatching::Smart, Normalization::Smart, AtomKind::Fuzzy);
+    fn new(query: &str, kind: AtomKind) -> Self {
+        let pattern = Pattern::new(query, CaseMatching::Smart, Normalization::Smart, kind);
         Self { pattern, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
     }
 

@@ -90,6 +90,11 @@ impl Places {
         Self(self.0 & !other.0)
     }
 
+    /// Those that are in both.
+    pub const fn and_in(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub const fn contains(self, place: Place) -> bool {
         self.0 & (1 << place as u64) != 0
     }

@@ -314,7 +314,7 @@ impl State {
                     self.recall = None;
                 } else if self.place() == Place::Find {
                     self.close_find();
-                } else if !self.input.is_empty() {
+                } else if self.view == View::Chat && !self.input.is_empty() {
                     // Kept, so that Up brings back what was cleared by mistake.
                     self.history.push(self.input.text());
                     self.cleared = self.input.text().to_owned();
@@ -550,7 +550,15 @@ impl State {
         self.armed = None;
         self.notice = None;
         match step {
-            Escape::ClosePalette => self.palette = None,
+            Escape::ClosePalette => {
+                // A question may begin with a path; what was written of it is not lost.
+                if let Some(written) = self.palette.take().filter(|palette| palette.slash)
+                    && self.input.is_empty()
+                    && written.is_question()
+                {
+                    self.input.set(&format!("/{}", written.line.text()));
+                }
+            }
             Escape::CloseHelp => self.help = false,
             Escape::CloseEntry => self.ingest_view.open = false,
             Escape::ArmStopDownload => self.armed = Some(Armed::StopDownload),

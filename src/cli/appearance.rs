@@ -20,11 +20,18 @@ pub fn appearance(
         let message = "the application can't draw on this terminal (TERM is \"dumb\"); hint: `askdocs ask QUESTION` and `askdocs search QUERY` work on any";
         return Err(UsageError(message.to_owned()));
     }
-    let depth = match set("COLORTERM").as_deref() {
+    let depth = match set("COLORTERM").map(|value| value.to_ascii_lowercase()).as_deref() {
         Some("truecolor" | "24bit") => Depth::TrueColour,
+        // Terminals that have all colours, and over ssh only their name comes along.
+        _ if ["xterm-kitty", "alacritty", "foot", "xterm-ghostty", "wezterm"]
+            .iter()
+            .any(|name| term.starts_with(name)) =>
+        {
+            Depth::TrueColour
+        }
         // Windows' own console tells nothing and shows all of them.
         _ if term.ends_with("-direct") || cfg!(windows) && term.is_empty() => Depth::TrueColour,
-        _ if term.contains("256color") => Depth::Indexed,
+        _ if term.contains("256color") || term.starts_with("tmux") || term.starts_with("screen") => Depth::Indexed,
         _ => Depth::Sixteen,
     };
     // The first of these that is set counts, as POSIX has it. Where none is set nothing is known about the terminal, and
@@ -51,9 +58,12 @@ mod tests {
     #[test]
     fn the_environment_tells_what_can_be_shown() {
         type Variables = &'static [(&'static str, &'static str)];
-        let cases: [(Variables, Depth, bool); 9] = [
+        let cases: [(Variables, Depth, bool); 12] = [
             (&[("TERM", "xterm")], Depth::Sixteen, false),
             (&[("TERM", "screen-256color")], Depth::Indexed, false),
+            (&[("TERM", "tmux")], Depth::Indexed, false),
+            (&[("TERM", "xterm-kitty")], Depth::TrueColour, false),
+            (&[("TERM", "xterm"), ("COLORTERM", "TrueColor")], Depth::TrueColour, false),
             (&[("TERM", "screen-256color"), ("COLORTERM", "truecolor")], Depth::TrueColour, false),
             (&[("TERM", "linux"), ("COLORTERM", "")], Depth::Sixteen, false),
             (&[("TERM", "xterm-direct"), ("LANG", "de_DE.UTF-8")], Depth::TrueColour, false),

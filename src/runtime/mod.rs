@@ -284,7 +284,11 @@ where
                         TerminalEvent::FocusGained => screen.attention.is_here = true,
                         // A window that is being dragged asks for a frame with every pixel.
                         TerminalEvent::Resize(..) => screen.frames.ask_resized(Instant::now()),
-                        TerminalEvent::Key(_) | TerminalEvent::Mouse(_) | TerminalEvent::Paste(_) => effects.make_room(),
+                        TerminalEvent::Key(_) | TerminalEvent::Mouse(_) | TerminalEvent::Paste(_) => {
+                            // Whoever presses keys is here, whatever the terminal has told or not.
+                            screen.attention.is_here = true;
+                            effects.make_room();
+                        }
                     }
                     if screen.frames.set_elsewhere(!screen.attention.is_here) {
                         screen.frames.ask_now(Instant::now());

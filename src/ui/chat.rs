@@ -31,7 +31,7 @@ use crate::{
 const GUTTER: u16 = 2;
 pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
-    let focused = state.focus == Focus::Chat;
+    let focused = state.focus == Focus::Chat && !state.overlaid();
     let inner = pane::inner(area);
     let width = usize::from(inner.width.saturating_sub(GUTTER)).max(2);
     if state.turns.is_empty() {

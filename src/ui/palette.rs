@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::{ViewCache, input, keys::Keymap, pane, theme::Theme, touch::Zone};
 use crate::{
-    app::{Choice, Does, State},
+    app::{Choice, Command, Does, State},
     text::{fit, one_line, width},
 };
 
@@ -41,7 +41,8 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
     input::draw_editor(&palette.line, "a few letters of a command", true, &theme, frame, line);
     let columns = usize::from(list.width).saturating_sub(1);
     if choices.is_empty() {
-        let waits = palette.line.text().trim_end().contains(' ') || palette.line.text().ends_with(' ');
+        let name = palette.line.text().trim_start().trim_start_matches('/').split_once(' ').map(|(name, _)| name);
+        let waits = name.and_then(Command::find).is_some_and(|command| matches!(command.does, Does::Take { .. }));
         let text = if waits { "write the word that it needs" } else { "nothing is called like this" };
         pane::rows(frame, list, 3, [Line::styled(text, theme.dim)].iter());
         return;

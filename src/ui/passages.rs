@@ -19,6 +19,8 @@ use crate::{
 const BAR: usize = 16;
 /// Characters per token of English text, where the server counts none.
 pub const CHARS_PER_TOKEN: f64 = 4.0;
+/// What took less has no speed worth telling.
+pub const SHORTEST_MEASURED: Duration = Duration::from_millis(100);
 
 /// The shown passage's rows, wrapped once.
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ impl PassageRows {
 
 pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
-    let focused = state.focus == Focus::Passages;
+    let focused = state.focus == Focus::Passages && !state.overlaid();
     let inner = pane::inner(area);
     cache.measured.put(Zone::Passages, area, inner);
     let Some((turn, index)) = state.shown_turn().zip(state.shown_index()) else {
@@ -164,7 +166,7 @@ pub fn decimals(score: f32) -> String {
 
 pub fn draw_text(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let theme = cache.theme;
-    let focused = state.focus == Focus::PassageText;
+    let focused = state.focus == Focus::PassageText && !state.overlaid();
     let inner = pane::inner(area);
     let Some(passage) = state.shown_passage() else {
         cache.measured.passage = Extent::default();
@@ -252,7 +254,8 @@ fn timings(turn: &Turn, units: bool) -> Vec<String> {
             parts.push(format!("{name} {}", milliseconds(time, units)));
         }
     }
-    let generation = times.generation.map(|time| time.as_secs_f64()).filter(|seconds| *seconds > 0.0);
+    // What came in a moment came in one piece, and its speed says nothing.
+    let generation = times.generation.filter(|time| *time >= SHORTEST_MEASURED).map(|time| time.as_secs_f64());
     if let (Some(_), Some(seconds)) = (&turn.model, generation) {
         let unit = if units { " tokens/s" } else { "/s" };
         parts.push(match turn.usage {

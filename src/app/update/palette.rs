@@ -1,5 +1,5 @@
 use crate::{
-    app::{Choice, Does, Effect, Palette, PaletteAction, Setting, State, Store},
+    app::{Choice, Command, Does, Effect, Palette, PaletteAction, Setting, State, Store},
     domain::Fusion,
     text::one_line,
 };
@@ -70,8 +70,12 @@ impl State {
 
     fn run_choice(&mut self) -> Vec<Effect> {
         let Some(choice) = self.choice() else {
-            let written = self.palette.as_ref().map_or("", |palette| palette.line.text());
-            self.notice = Some(format!("there is no command like {:?}; ‹escape› closes the list", one_line(written)));
+            let written = self.palette.as_ref().map_or("", |palette| palette.line.text()).trim();
+            let name = written.trim_start_matches('/');
+            self.notice = Some(match Command::find(name).filter(|command| command.is_listed()) {
+                Some(_) => format!("/{name} does nothing here; ‹escape› closes the list"),
+                None => format!("there is no command like {:?}; ‹escape› closes the list", one_line(written)),
+            });
             return Vec::new();
         };
         match choice.result {

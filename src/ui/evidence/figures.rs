@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::text::{Line, Span};
 
 use super::super::{
-    passages::{CHARS_PER_TOKEN, decimals, milliseconds},
+    passages::{CHARS_PER_TOKEN, SHORTEST_MEASURED, decimals, milliseconds},
     status,
     theme::Theme,
 };
@@ -98,19 +98,16 @@ fn answer(turn: &Turn, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let asked =
         [("prompt", zero, times.prompt), (answer, prompted, times.first_token), ("rest", first, times.generation)];
     let mut rows = stages("answer", &asked, columns, theme);
-    let seconds = times.generation.map_or(0.0, |time| time.as_secs_f64());
-    if turn.model.is_some() && seconds > 0.0 {
-        rows.push(match turn.usage {
-            Some(usage) => {
-                let (n, pace) = (usage.completion_tokens, usage.completion_tokens as f64 / seconds);
-                Line::raw(format!("{n} tokens · {pace:.0} tokens/s"))
-            }
-            None => {
-                let tokens = turn.answer.chars().count() as f64 / CHARS_PER_TOKEN;
-                Line::raw(format!("about {tokens:.0} tokens · about {:.0} tokens/s", tokens / seconds))
-            }
-        });
+    let Some(time) = times.generation.filter(|time| turn.model.is_some() && !time.is_zero()) else { return rows };
+    let (about, tokens) = match turn.usage {
+        Some(usage) => ("", usage.completion_tokens as f64),
+        None => ("about ", turn.answer.chars().count() as f64 / CHARS_PER_TOKEN),
+    };
+    let mut told = format!("{about}{tokens:.0} tokens");
+    if time >= SHORTEST_MEASURED {
+        told += &format!(" · {about}{:.0} tokens/s", tokens / time.as_secs_f64());
     }
+    rows.push(Line::raw(told));
     rows
 }
 

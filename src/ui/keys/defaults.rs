@@ -24,7 +24,7 @@ pub const DEFAULTS: &[(&str, &[&str])] = &[
     ("delete-forward", &["delete", "ctrl-d"]),
     ("search-questions", &["ctrl-s", "alt-r"]),
     ("take-question", &["enter"]),
-    ("older-question", &["ctrl-s", "alt-r"]),
+    ("older-question", &["ctrl-s", "ctrl-r", "alt-r"]),
     ("editor", &["ctrl-g", "alt-e"]),
     ("leave", &["ctrl-d"]),
     ("slash", &["/"]),

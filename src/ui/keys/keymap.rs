@@ -78,7 +78,12 @@ impl Chord {
         let held = key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         let (modifiers, code) = match key.code {
             BackTab => (held | KeyModifiers::SHIFT, KeyCode::Tab),
-            Char(c) if held.difference(KeyModifiers::SHIFT).is_empty() => (KeyModifiers::NONE, Char(c)),
+            // What most terminals send for these is the other key; they can't be told apart.
+            Char('[') if held == KeyModifiers::CONTROL => (KeyModifiers::NONE, KeyCode::Esc),
+            Char('i' | 'I') if held == KeyModifiers::CONTROL => (KeyModifiers::NONE, KeyCode::Tab),
+            Char('m' | 'M') if held == KeyModifiers::CONTROL => (KeyModifiers::NONE, KeyCode::Enter),
+            Char(c) if held == KeyModifiers::SHIFT => (KeyModifiers::NONE, Char(c.to_ascii_uppercase())),
+            Char(c) if held.is_empty() => (KeyModifiers::NONE, Char(c)),
             Char(c) => (held, Char(c.to_ascii_lowercase())),
             code => (held, code),
         };
@@ -125,6 +130,9 @@ impl fmt::Display for Chord {
         }
     }
 }
+
+/// Commands without which a place could not be left.
+const NEEDED: [&str; 2] = ["escape", "interrupt"];
 
 /// Which keys each command has: the usual ones, and what the person wants otherwise.
 #[derive(Clone, Debug)]
@@ -175,8 +183,17 @@ impl Keymap {
             }
             changed.push(at);
         }
-        if COMMANDS.iter().zip(&map.chords).any(|(command, chords)| command.name == "escape" && chords.is_empty()) {
-            return Err(KeyError { command: "escape".to_owned(), message: "escape needs a key".to_owned() });
+        for (command, chords) in COMMANDS.iter().zip(&map.chords) {
+            // Where none of its keys works because all of them are typed.
+            let without = chords.iter().fold(Places::ALL, |places, chord| places.and_in(chord.typed()));
+            if NEEDED.contains(&command.name) && without.meets(Places::ALL) {
+                let message = format!(
+                    "{0} needs a key that works everywhere, also where text is written; hint: add one like \"{1}\"",
+                    command.name,
+                    DEFAULTS.iter().find(|(name, _)| *name == command.name).map_or("f12", |(_, keys)| keys[0]),
+                );
+                return Err(KeyError { command: command.name.to_owned(), message });
+            }
         }
         for at in changed {
             if let Some((chord, other)) = map.conflict(at) {
@@ -268,6 +285,10 @@ mod tests {
             ("ctrl--", "Ctrl--"),
             ("space", "Space"),
             ("F5", "F5"),
+            ("shift-a", "A"),
+            ("ctrl-[", "Esc"),
+            ("ctrl-i", "Tab"),
+            ("ctrl-m", "Enter"),
         ] {
             assert_eq!(Chord::parse(written).unwrap().to_string(), told);
         }
@@ -288,7 +309,11 @@ mod tests {
         assert_eq!(wanted("reindx", &[]).unwrap_err(), "there is no command \"reindx\"; did you mean \"reindex\"?");
         assert_eq!(wanted("word-left", &["w"]).unwrap_err(), "w is typed where word-left works; add ctrl or alt to it");
         assert!(wanted("sort", &["r"]).is_ok(), "the same key elsewhere is no conflict");
-        assert!(wanted("escape", &[]).is_err());
+        for (name, keys) in [("escape", &[][..]), ("escape", &["q"]), ("interrupt", &[]), ("interrupt", &["!"])] {
+            let refused = wanted(name, keys).unwrap_err();
+            assert!(refused.starts_with(&format!("{name} needs a key that works everywhere")), "{refused}");
+        }
+        assert!(wanted("escape", &["q", "f12"]).is_ok());
         let both = [("reindex", vec!["ctrl-t".to_owned()]), ("ingest", Vec::new())];
         assert!(Keymap::new(both.iter().map(|(name, keys)| (*name, keys.as_slice()))).is_ok());
     }

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::{
-    app::{COMMANDS, ChatScroll, Focus, Place, View},
+    app::{Armed, COMMANDS, ChatScroll, Focus, Place, View},
     domain::{IngestReport, ProgressSnapshot, Skip, Stage},
     ui::keys::Keys,
 };
@@ -122,6 +122,75 @@ fn the_palette_finds_commands_by_a_few_letters_and_takes_their_words() {
     world.key(KeyModifiers::NONE, KeyCode::Enter);
     let view = if row.contains("ingest") { View::Ingest } else { View::Collections };
     assert_eq!(world.state.view, view, "{row}");
+}
+
+#[test]
+fn letters_strewn_over_a_sentence_are_no_command() {
+    let mut world = World::ready(80, 24);
+    for (written, told) in [
+        ("/hlep", "there is no command like \"hlep\""),
+        ("/sort", "/sort does nothing here"),
+        ("/quit now", "there is no command like \"quit now\""),
+    ] {
+        write(&mut world, written);
+        assert!(world.screen().contains("nothing is called like this"), "{written}: {}", world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert!(world.screen().contains(told), "{written}: {}", world.screen());
+        assert_eq!(world.state.armed, None, "{written}");
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        world.state.input.set("");
+    }
+    // In the list of all, words of what is told count, and a slash is as good as none.
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+    write(&mut world, "passages question");
+    assert!(world.screen().contains("▸ k NUMBER"), "{}", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+    write(&mut world, "/k 8");
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert_eq!(world.state.settings.k, 8);
+}
+
+#[test]
+fn what_was_written_behind_a_slash_is_not_lost() {
+    let mut world = World::ready(80, 24);
+    for (written, kept) in [("/etc/hosts what is it", "/etc/hosts what is it"), ("/mode key", ""), ("/exp", "")] {
+        write(&mut world, written);
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        assert_eq!((world.state.palette.is_none(), world.state.input.text()), (true, kept), "{written}");
+        world.state.input.set("");
+    }
+}
+
+#[test]
+fn the_key_of_a_shells_search_goes_on_in_the_search() {
+    let mut world = touch::conversation(80, 24);
+    world.effects.clear();
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('s'));
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
+    assert!(world.state.recall.is_some() && world.state.ingest.is_none() && world.effects.is_empty());
+}
+
+#[test]
+fn only_what_has_the_keys_has_a_thick_border() {
+    let mut world = touch::conversation(120, 30);
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    assert_eq!(world.screen().matches('┏').count(), 1);
+    for open in [KeyCode::F(1), KeyCode::Char('p')] {
+        let held = if open == KeyCode::F(1) { KeyModifiers::NONE } else { KeyModifiers::CONTROL };
+        world.key(held, open);
+        assert_eq!(world.screen().matches('┏').count(), 1, "{open:?}: {}", world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+    }
+}
+
+#[test]
+fn what_is_not_in_view_is_not_cleared() {
+    let mut world = World::ready(80, 24);
+    write(&mut world, "a question");
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('c'));
+    assert_eq!((world.state.input.text(), world.state.armed), ("a question", Some(Armed::Quit)));
 }
 
 #[test]
@@ -342,7 +411,11 @@ fn index(world: &mut World) {
 #[test]
 fn texts_name_the_keys_that_are_configured() {
     let other = other_keymap();
-    let none: Vec<_> = COMMANDS.iter().filter(|command| command.name != "escape").map(|c| (c.name, &[][..])).collect();
+    let none: Vec<_> = COMMANDS
+        .iter()
+        .filter(|command| !["escape", "interrupt"].contains(&command.name))
+        .map(|c| (c.name, &[][..]))
+        .collect();
     let none = Keymap::new(none).unwrap();
     for (steps, text) in NAMES_KEYS {
         let mut world = World::ready(200, 60);
@@ -358,7 +431,7 @@ fn texts_name_the_keys_that_are_configured() {
         }
     }
     let tiny = World::ready(30, 8);
-    assert!(tiny.screen_with(other).contains("twice quits") && tiny.screen_with(none).contains("/interrupt twice"));
+    assert!(tiny.screen_with(other).contains("twice quits") && tiny.screen_with(none).contains("Ctrl-C twice"));
 }
 
 #[test]

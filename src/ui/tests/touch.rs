@@ -74,7 +74,7 @@ impl World {
 }
 
 /// Two turns, the last one with code in its answer.
-fn conversation(columns: u16, rows: u16) -> World {
+pub fn conversation(columns: u16, rows: u16) -> World {
     let mut world = World::ready(columns, rows);
     for (question, answer) in [("How is data stored?", "In a log [1, 3]."), ("How do I insert\nit?", CODE)] {
         let turn = world.ask(question);
