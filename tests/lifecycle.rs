@@ -11,7 +11,8 @@ use std::{
 };
 
 use askdocs::runtime::TerminalGuard;
-use common::{home::Home, pty::Pty};
+use common::{home::Home, model_server::ModelServer, pty::Pty};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 const ASKDOCS: &str = env!("CARGO_BIN_EXE_askdocs");
 const CTRL_Z: &str = "\x1a";
@@ -41,7 +42,9 @@ fn content(file: &Path) -> String {
 #[test]
 fn a_signal_gives_the_terminal_back_and_is_told_by_the_exit_code() {
     let home = Home::with_model();
-    for (name, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130), ("-QUIT", 131)] {
+    for (name, code) in
+        [("-TERM", 143), ("-HUP", 129), ("-INT", 130), ("-QUIT", 131), ("-USR1", 138), ("-ALRM", 142), ("-XCPU", 152)]
+    {
         let mut pty = Pty::start(home.path(), &[], 24, 80);
         pty.wait_for_text("handbook");
         for mode in
@@ -53,6 +56,124 @@ fn a_signal_gives_the_terminal_back_and_is_told_by_the_exit_code() {
         assert_eq!((name, pty.finish()), (name, code));
         assert!(pty.left_behind().is_empty(), "{name} leaves {:?}", pty.left_behind());
     }
+}
+
+/// Whatever is going on: what was written is there at the next start.
+#[test]
+fn a_signal_ends_it_in_any_state() {
+    let home = Home::with_model();
+    let server = ModelServer::start(|exchange| {
+        exchange.begin()?;
+        loop {
+            exchange.delta("content", "and on ")?;
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let config = format!("[llm]\nprovider = \"custom\"\nbase_url = \"{}\"\nmodel = \"parrot\"\n", server.url);
+    home.write("config.toml", config);
+    let states: [(&str, &str, &str); 6] = [
+        ("streaming", "What now?", "and on and on"),
+        ("palette", "draft 2\x10", "a few letters of a command"),
+        ("help", "draft 3\x1bOP", "Keys"),
+        ("evidence", "draft 4\x05", "Evidence"),
+        ("ingest", "draft 5\x14", "Ingest"),
+        ("history", "draft 6\x13", "earlier question with"),
+    ];
+    for (state, keys, text) in states {
+        let mut pty = Pty::start(home.path(), &[], 30, 100);
+        pty.wait_for_text("indexed ");
+        pty.send("\x15");
+        pty.send(keys);
+        if state == "streaming" {
+            pty.wait_for_text("> What now?");
+            pty.send("\r");
+        }
+        pty.wait_for_text(text);
+        signal("-TERM", &pty.child.process_id().unwrap().to_string());
+        assert_eq!((state, pty.finish()), (state, 143));
+        assert!(pty.left_behind().is_empty(), "{state} leaves {:?}", pty.left_behind());
+        let draft = std::fs::read_to_string(home.path().join("state/draft")).unwrap_or_default();
+        let expected = keys.split(|c: char| c.is_control()).next().filter(|part| part.starts_with("draft"));
+        assert_eq!((state, draft.as_str()), (state, expected.unwrap_or_default()));
+    }
+}
+
+/// An editor that switches modes on, saves when it is told to end, and leaves a file of its own.
+const EDITOR: &str = r#"#!/bin/sh
+trap 'printf " and what was saved" >> "$1"; echo unsaved > "$1.swp"; exit 1' TERM
+printf '\033[?1h\033=\033[?2004h\033[?1000h'
+stty raw -echo
+echo it edits
+while :; do sleep 0.05; done
+"#;
+
+#[test]
+fn a_signal_ends_the_editor_too_and_what_it_saved_is_kept() {
+    let home = Home::with_model();
+    let editor = home.write("editor", EDITOR);
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let temporary = home.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let environment = [("EDITOR", editor.to_str().unwrap()), ("TMPDIR", temporary.to_str().unwrap())];
+    let mut pty = Pty::start_with(home.path(), &[], 24, 80, &environment);
+    pty.wait_for_text("indexed ");
+    pty.send("half");
+    pty.wait_for_text("> half");
+    pty.send("\x07");
+    pty.wait_for_text("it edits");
+    signal("-TERM", &pty.child.process_id().unwrap().to_string());
+    assert_eq!(pty.finish(), 143);
+    assert!(pty.left_behind().is_empty(), "{:?}", pty.left_behind());
+    assert!(!pty.screen.screen().application_cursor() && !pty.screen.screen().application_keypad());
+    assert_eq!(std::fs::read_to_string(home.path().join("state/draft")).unwrap(), "half and what was saved");
+    // What it could not save is where only the person can read it.
+    let [ref folder] =
+        std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()[..]
+    else {
+        panic!("not one folder is left");
+    };
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(folder).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
+}
+
+/// A terminal that hangs, as over a connection that is stuck: nobody reads what the application draws.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn a_signal_ends_it_also_where_nobody_takes_what_it_draws() {
+    let home = Home::with_model();
+    let size = |cols| PtySize { rows: 200, cols, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size(300)).unwrap();
+    let mut command = CommandBuilder::new(ASKDOCS);
+    command.cwd(home.path());
+    command.env("ASKDOCS_HOME", home.path());
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    let pid = child.process_id().unwrap();
+    // Its own thread writes to the terminal, and goes on with that.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let (mut stuck, mut wide) = (0, true);
+    while stuck < 50 {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+        assert!(Instant::now() < deadline, "the terminal takes everything: {call}");
+        wide = !wide;
+        pair.master.resize(size(if wide { 300 } else { 200 })).unwrap();
+        stuck = if call.starts_with("1 0x1 ") { stuck + 1 } else { 0 };
+        thread::sleep(Duration::from_millis(10));
+    }
+    signal("-TERM", &pid.to_string());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                panic!("it goes on");
+            }
+            None => thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    assert_eq!(ended.exit_code(), 143);
 }
 
 /// A person at a shell: Ctrl-Z and `fg`, and the same by signals.
@@ -120,7 +241,8 @@ fn a_panic_gives_the_terminal_back_before_it_is_told() {
     assert_eq!(pty.finish(), 101);
     let text = pty.screen.screen().contents();
     assert!(pty.left_behind().is_empty(), "{:?}\n{text}", pty.left_behind());
-    assert!(text.contains("it broke while drawing"), "{text}");
+    // The message may hold what a document holds.
+    assert!(text.contains("it broke]0;owned while drawing") && text.contains("is kept"), "{text}");
     assert!(!text.contains("a worker broke"), "{text}");
 }
 
@@ -129,7 +251,7 @@ fn a_panic_gives_the_terminal_back_before_it_is_told() {
 async fn panics_while_it_draws() {
     let _guard = TerminalGuard::enter(true).unwrap();
     tokio::task::spawn_blocking(|| panic!("a worker broke")).await.unwrap_err();
-    panic!("it broke while drawing");
+    panic!("it broke\x1b]0;owned\x07 while drawing");
 }
 
 /// As when a window is closed or a connection breaks, also where no signal tells of it.

@@ -82,8 +82,8 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
         Some(Command::Completions { shell }) => return configuration::completions(*shell),
         _ => {}
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
+    let runtime = Background(Some(tokio::runtime::Builder::new_multi_thread().enable_all().build()?));
+    runtime.block_on(async {
         let cancel = CancellationToken::new();
         let Some(command) = &args.command else {
             return open::run(Wiring::new(&args, &cancel)?, output).await;
@@ -110,10 +110,25 @@ fn run(args: Args, output: &Output) -> anyhow::Result<Outcome> {
             Command::Doctor(options) => doctor::run(&args, options, output, &cancel).await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Outcome::Done),
         }
-    });
-    // A thread that still runs a model must not keep an interrupted program alive.
-    runtime.shutdown_background();
-    outcome
+    })
+}
+
+/// A runtime whose end nobody waits for, a panic's neither: a thread that still runs a model must not keep an interrupted
+/// program alive.
+struct Background(Option<tokio::runtime::Runtime>);
+
+impl Background {
+    fn block_on<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        self.0.as_ref().ok_or_else(|| anyhow::anyhow!("the runtime has ended"))?.block_on(work)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -22,13 +22,15 @@ pub struct Drafts {
     file: PathBuf,
     /// What the file holds as far as we know.
     kept: String,
+    /// What it does not hold yet.
+    unkept: Option<String>,
     due: Option<Instant>,
     writing: Option<JoinHandle<()>>,
 }
 
 impl Drafts {
     pub fn new(file: PathBuf) -> Self {
-        Self { file, kept: String::new(), due: None, writing: None }
+        Self { file, kept: String::new(), unkept: None, due: None, writing: None }
     }
 
     /// The file holds this from the time before.
@@ -38,8 +40,11 @@ impl Drafts {
 
     /// Looks at what is being written now. What was asked or cleared is forgotten at once.
     pub fn note(&mut self, draft: &str, now: Instant) {
+        if draft != self.kept {
+            self.unkept.get_or_insert_default().replace_range(.., draft);
+        }
         if draft == self.kept {
-            self.due = None;
+            (self.due, self.unkept) = (None, None);
         } else if draft.is_empty() {
             self.due = Some(now);
         } else if self.due.is_none() {
@@ -58,7 +63,7 @@ impl Drafts {
             self.due = Some(now + SOON);
             return;
         }
-        self.due = None;
+        (self.due, self.unkept) = (None, None);
         draft.clone_into(&mut self.kept);
         let (file, text) = (self.file.clone(), draft.to_owned());
         self.writing = Some(spawn_blocking(move || {
@@ -83,6 +88,18 @@ impl Drafts {
         };
         if timeout(PATIENCE, last).await.is_err() {
             tracing::warn!("what was being written could not be kept within {PATIENCE:?}");
+        }
+        self.unkept = None;
+    }
+}
+
+/// On a panic nobody finishes it.
+impl Drop for Drafts {
+    fn drop(&mut self) {
+        if let Some(draft) = self.unkept.take()
+            && let Err(error) = write(&self.file, &draft)
+        {
+            tracing::warn!("what was being written could not be kept: {error}");
         }
     }
 }
@@ -110,6 +127,25 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_last_is_kept_when_nobody_finishes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("draft");
+        let mut drafts = Drafts::new(file.clone());
+        for draft in ["h", "half", "half a question"] {
+            drafts.note(draft, Instant::now());
+        }
+        drop(drafts);
+        assert_eq!(load(&file), "half a question");
+        let mut drafts = Drafts::new(file.clone());
+        drafts.found("half a question");
+        drafts.note("half a question, and", Instant::now());
+        drafts.note("half a question", Instant::now());
+        fs::remove_file(&file).unwrap();
+        drop(drafts);
+        assert!(!file.exists(), "it was as the file had it");
+    }
 
     #[tokio::test]
     async fn a_draft_is_written_once_it_rests_and_forgotten_when_it_is_gone() {

@@ -11,7 +11,10 @@ use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use self::watched::Watched;
 use super::{Setup, clipboard::Clipboard, drafts, history, runs};
@@ -65,6 +68,8 @@ pub struct Effects {
     browsing: CancellationToken,
     /// Ends what the evidence view waits for.
     looking: evidence::Looking,
+    /// Whatever becomes of the loop, its tasks are told to end.
+    _over: DropGuard,
 }
 
 /// How long after a key somebody is taken to be at the keys.
@@ -129,6 +134,7 @@ impl Effects {
             model: None,
             browsing,
             looking: evidence::Looking::default(),
+            _over: shared.cancel.clone().drop_guard(),
         };
         let note = setup.chat_note;
         effects.spawn(async move |shared| {

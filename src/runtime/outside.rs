@@ -2,13 +2,23 @@
 
 use std::{
     env, fs,
+    future::Future,
     io::{self, Write},
     path::Path,
+    process::ExitStatus,
+    time::Duration,
 };
 
-use tokio::process::Command;
+use tempfile::{TempDir, TempPath};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
 use crate::text::one_line;
+
+/// How long an editor may take to end once it is asked to.
+const EDITORS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a text did not come back from the editor.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +30,7 @@ pub enum EditError {
     #[error("the editor {program} could not be started: {reason}; hint: set EDITOR or VISUAL to one that is there")]
     NotStarted { program: String, reason: io::Error },
     #[error("the editor {program} ended with {status}; the question is as it was")]
-    Failed { program: String, status: std::process::ExitStatus },
+    Failed { program: String, status: ExitStatus },
     #[error("the question could not be handed to the editor: {0}")]
     File(#[from] io::Error),
 }
@@ -61,28 +71,76 @@ impl EditorCommand {
         Ok(Self { program, arguments: words.collect() })
     }
 
-    /// Lets the person write on at a text; returns what they left. It goes through a file that only they can read,
-    /// which is gone afterwards however this ends. Dropped before its end, it ends the editor too.
+    /// Lets the person write on at a text; returns what they left, or what they have saved so far when `ended` comes
+    /// before they are done: the editor is then told to end by that signal, which is returned too. The text goes through
+    /// a file in a folder that only they can read. It is gone afterwards, but for what an editor that had to end has left
+    /// there beside it: with unsaved text in it, for all we know.
     ///
     /// # Errors
-    /// When the editor can't be started or says that it failed, or the file can't be read.
-    pub async fn edit(&self, text: &str) -> Result<String, EditError> {
-        let mut file = tempfile::Builder::new().prefix("askdocs-question-").suffix(".md").tempfile()?;
-        file.write_all(text.as_bytes())?;
-        file.flush()?;
-        let path = file.into_temp_path();
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(&path).kill_on_drop(true);
-        let program = one_line(&self.program);
-        let status =
-            command.status().await.map_err(|reason| EditError::NotStarted { program: program.clone(), reason })?;
+    /// When the editor can't be started or says that it failed, or the file can't be written or read.
+    pub async fn edit(&self, text: &str, ended: impl Future<Output = u8>) -> (Result<String, EditError>, Option<u8>) {
+        let begun = || -> Result<(TempDir, TempPath, Child), EditError> {
+            let mut folder = tempfile::Builder::new();
+            #[cfg(unix)]
+            folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+            let folder = folder.prefix("askdocs-").tempdir()?;
+            let mut file = tempfile::Builder::new().prefix("question-").suffix(".md").tempfile_in(folder.path())?;
+            file.write_all(text.as_bytes())?;
+            file.flush()?;
+            let path = file.into_temp_path();
+            let mut command = Command::new(&self.program);
+            command.args(&self.arguments).arg(&path).kill_on_drop(true);
+            let failed = |reason| EditError::NotStarted { program: one_line(&self.program), reason };
+            Ok((folder, path, command.spawn().map_err(failed)?))
+        };
+        let (folder, path, mut child) = match begun() {
+            Ok(begun) => begun,
+            Err(error) => return (Err(error), None),
+        };
+        let number = tokio::select! {
+            status = child.wait() => return (self.left(&path, status), None),
+            number = ended => number,
+        };
+        tell(&child, number);
+        if timeout(EDITORS_PATIENCE, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+        let left = fs::read_dir(folder.path()).map_or(0, |entries| entries.count());
+        let saved =
+            fs::read(&path).map_or_else(|_| text.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if left > 1 {
+            let folder = folder.keep();
+            tracing::warn!("the editor was ended; what it left of the question is in {}", folder.display());
+        }
+        (Ok(saved), Some(number))
+    }
+
+    /// What the editor left when it ended by itself.
+    fn left(&self, path: &Path, status: io::Result<ExitStatus>) -> Result<String, EditError> {
+        let status = status?;
         if !status.success() {
             let name = Path::new(&self.program).file_name().unwrap_or_default();
             return Err(EditError::Failed { program: one_line(&name.to_string_lossy()), status });
         }
-        Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned())
+        Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
     }
 }
+
+/// Asks a program to end as we are asked to.
+#[cfg(unix)]
+fn tell(child: &Child, number: u8) {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let signal = if i32::from(number) == Signal::HUP.as_raw() { Signal::HUP } else { Signal::TERM };
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// There is no asking; it is ended when it was waited for.
+#[cfg(not(unix))]
+fn tell(_: &Child, _: u8) {}
 
 #[cfg(test)]
 mod tests {
@@ -114,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn what_fails_says_so_in_a_sentence() {
         let missing = EditorCommand::parse("EDITOR", "/nowhere/no-such-editor").unwrap();
-        let error = missing.edit("x").await.unwrap_err().to_string();
+        let error = missing.edit("x", std::future::pending()).await.0.unwrap_err().to_string();
         assert!(error.starts_with("the editor /nowhere/no-such-editor could not be started: "), "{error}");
     }
 }

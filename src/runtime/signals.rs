@@ -18,32 +18,56 @@ pub use windows::{Signals, is_gone};
 
 #[cfg(unix)]
 mod unix {
-    use std::{process, thread, time::Duration};
+    use std::{future::poll_fn, process, task::Poll, thread, time::Duration};
 
     use rustix::{
         event::{PollFd, PollFlags, Timespec, poll},
         io::retry_on_intr,
         process::Signal as Number,
     };
-    use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+    use tokio::{
+        signal::unix::{Signal as Stream, SignalKind, signal},
+        time::sleep,
+    };
     use tokio_util::sync::{CancellationToken, DropGuard};
 
     use super::{Signal, io};
 
     /// How long the program may go on without its terminal: more than ending in order takes.
     const END_PATIENCE: Duration = Duration::from_secs(10);
+    /// How long the loop may take to answer a signal that asks it to end.
+    const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+    /// How often it is tried to free a loop that is stuck, and the time between.
+    const UNSTICK_TRIES: u32 = 60;
+    const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+    /// Signals that end a program that does not answer them. What ends one whatever it does (SIGKILL) or tells of a broken
+    /// one (SIGSEGV, SIGABRT) is not among them.
+    const ENDING: [Number; 10] = [
+        Number::TERM,
+        Number::INT,
+        Number::QUIT,
+        Number::HUP,
+        Number::USR1,
+        Number::USR2,
+        Number::ALARM,
+        Number::VTALARM,
+        Number::PROF,
+        Number::XCPU,
+    ];
+    /// Those that keys of the terminal send.
+    const OF_KEYS: [Number; 2] = [Number::INT, Number::QUIT];
 
     /// The signals that the application answers.
     pub struct Signals {
-        terminate: Stream,
-        hangup: Stream,
-        interrupt: Stream,
-        quit: Stream,
+        ending: Vec<(Number, Stream)>,
         stop: Stream,
         continued: Stream,
         /// Cancelled when the terminal is gone.
         gone: CancellationToken,
-        _over: DropGuard,
+        /// Cancelled when all of this is dropped: the terminal has been given back.
+        over: CancellationToken,
+        _drop: DropGuard,
     }
 
     fn stream(number: Number) -> io::Result<Stream> {
@@ -52,6 +76,20 @@ mod unix {
 
     fn end(number: Number) -> u8 {
         u8::try_from(number.as_raw()).unwrap_or(u8::MAX)
+    }
+
+    fn ending() -> io::Result<Vec<(Number, Stream)>> {
+        ENDING.into_iter().map(|number| Ok((number, stream(number)?))).collect()
+    }
+
+    /// Waits for any of some signals.
+    async fn any(streams: &mut [(Number, Stream)], but: &[Number]) -> u8 {
+        poll_fn(|cx| {
+            let wanted = streams.iter_mut().filter(|(number, _)| !but.contains(number));
+            let came = wanted.filter_map(|(number, stream)| stream.poll_recv(cx).is_ready().then_some(*number)).next();
+            came.map_or(Poll::Pending, |number| Poll::Ready(end(number)))
+        })
+        .await
     }
 
     impl Signals {
@@ -72,24 +110,45 @@ mod unix {
                 }
             })?;
             Ok(Self {
-                terminate: stream(Number::TERM)?,
-                hangup: stream(Number::HUP)?,
-                interrupt: stream(Number::INT)?,
-                quit: stream(Number::QUIT)?,
+                ending: ending()?,
                 stop: stream(Number::TSTP)?,
                 continued: stream(Number::CONT)?,
                 gone,
-                _over: over.drop_guard(),
+                _drop: over.clone().drop_guard(),
+                over,
             })
+        }
+
+        /// Has `stuck` called again and again from a while after the program was asked to end until it has, and ends it by
+        /// force when that does not help. `stuck` says whether there is a reason, and does what it can about it.
+        ///
+        /// # Errors
+        /// When a signal can't be heard.
+        pub fn watch(&self, stuck: fn() -> bool, force: fn()) -> io::Result<()> {
+            let (mut signals, over) = (ending()?, self.over.clone());
+            tokio::spawn(over.clone().run_until_cancelled_owned(async move {
+                loop {
+                    let number = any(&mut signals, &[]).await;
+                    let mut tries = 0;
+                    sleep(ANSWER_PATIENCE).await;
+                    while stuck() {
+                        tries += 1;
+                        if tries > UNSTICK_TRIES {
+                            force();
+                            process::exit(128 + i32::from(number));
+                        }
+                        sleep(BETWEEN_TRIES).await;
+                    }
+                }
+            }));
+            Ok(())
         }
 
         /// Waits until the program is asked to end; gives the signal's number.
         pub async fn ended(&mut self) -> u8 {
             tokio::select! {
-                _ = self.terminate.recv() => end(Number::TERM),
-                _ = self.interrupt.recv() => end(Number::INT),
-                _ = self.quit.recv() => end(Number::QUIT),
-                _ = self.hangup.recv() => end(Number::HUP),
+                biased;
+                number = any(&mut self.ending, &[]) => number,
                 () = self.gone.cancelled() => end(Number::HUP),
             }
         }
@@ -99,8 +158,7 @@ mod unix {
         pub async fn ended_outside(&mut self, stop: fn() -> io::Result<()>) -> u8 {
             loop {
                 tokio::select! {
-                    _ = self.terminate.recv() => return end(Number::TERM),
-                    _ = self.hangup.recv() => return end(Number::HUP),
+                    number = any(&mut self.ending, &OF_KEYS) => return number,
                     () = self.gone.cancelled() => return end(Number::HUP),
                     _ = self.stop.recv() => {
                         // Where that can't be done, we wait on for the other program.
@@ -115,8 +173,9 @@ mod unix {
         /// # Errors
         /// When a signal can't be heard.
         pub fn forget_keys(&mut self) -> io::Result<()> {
-            self.interrupt = stream(Number::INT)?;
-            self.quit = stream(Number::QUIT)?;
+            for (number, heard) in self.ending.iter_mut().filter(|(number, _)| OF_KEYS.contains(number)) {
+                *heard = stream(*number)?;
+            }
             self.stop = stream(Number::TSTP)?;
             self.continued = stream(Number::CONT)?;
             Ok(())
@@ -130,10 +189,7 @@ mod unix {
         pub async fn next(&mut self) -> Signal {
             tokio::select! {
                 biased;
-                _ = self.terminate.recv() => Signal::End(end(Number::TERM)),
-                _ = self.interrupt.recv() => Signal::End(end(Number::INT)),
-                _ = self.quit.recv() => Signal::End(end(Number::QUIT)),
-                _ = self.hangup.recv() => Signal::End(end(Number::HUP)),
+                number = any(&mut self.ending, &[]) => Signal::End(number),
                 () = self.gone.cancelled() => Signal::End(end(Number::HUP)),
                 _ = self.stop.recv() => Signal::Stop,
                 _ = self.continued.recv() => Signal::Continued,
@@ -196,6 +252,14 @@ mod windows {
                 _ = self.logoff.recv() => TERMINATE,
                 _ = self.shutdown.recv() => TERMINATE,
             }
+        }
+
+        /// Nothing is stuck here for long: a console takes what is written.
+        ///
+        /// # Errors
+        /// Never.
+        pub fn watch(&self, _: fn() -> bool, _: fn()) -> io::Result<()> {
+            Ok(())
         }
 
         /// Forgets what was sent by keys of the terminal.

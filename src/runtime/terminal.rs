@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     thread,
@@ -43,6 +43,9 @@ const MOST_COPIED_BYTES: usize = 74_000;
 /// Whether the terminal is ours at the moment; the panic hook and the guard share it.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+/// How often writing to the terminal was begun or done: odd while it is under way.
+static WRITES: AtomicU64 = AtomicU64::new(0);
+
 type Switch = fn(&mut Vec<u8>) -> io::Result<()>;
 
 /// What is switched on while the terminal is ours, and how each is undone; undone in the opposite order. What a terminal
@@ -63,6 +66,11 @@ const MODES: &[(Switch, Switch)] = &[
     ),
     (|out| queue!(out, cursor::Hide), |out| queue!(out, cursor::Show)),
 ];
+
+/// What an editor may have switched on and not off again: keys of the cursor and of the keypad as an application has
+/// them, more keys told apart (xterm's and kitty's ways), the mouse, bracketed paste; the cursor's shape, wrapping.
+const EDITORS_MODES_OFF: &str =
+    "\x1b[?1l\x1b>\x1b[>4m\x1b[<u\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?2004l\x1b[0 q\x1b[?7h\x1b[?25h";
 
 /// Holds the terminal in the application's modes, and gives it back whole when dropped, on a panic and on a signal.
 pub struct TerminalGuard {
@@ -86,15 +94,19 @@ impl TerminalGuard {
     /// When it can't be switched, or signals can't be heard.
     pub fn enter(mouse: bool) -> io::Result<Self> {
         let signals = Signals::new()?;
-        let earlier = panic::take_hook();
+        signals.watch(let_go_of_output, || drop(disable_raw_mode()))?;
         let drawing = thread::current().id();
         panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let payload = one_line(info.payload_as_str().unwrap_or("no message"));
             if thread::current().id() == drawing || !ENTERED.load(Ordering::SeqCst) {
                 leave();
-                earlier(info);
+                // The message may quote a document.
+                eprintln!("askdocs broke down at {place}: {payload}");
+                eprintln!(
+                    "What you were writing is kept. This is a mistake of the program; please report these lines."
+                );
             } else {
-                let place = info.location().map(ToString::to_string).unwrap_or_default();
-                let payload = one_line(info.payload_as_str().unwrap_or("no message"));
                 tracing::error!("a worker panicked at {place}: {payload}");
             }
         }));
@@ -192,14 +204,12 @@ impl Host for TerminalGuard {
         leave();
         #[cfg(unix)]
         let modes = rustix::termios::tcgetattr(io::stdin());
-        let edited = tokio::select! {
-            edited = command.edit(text) => edited,
-            number = self.signals.ended_outside(stop) => {
-                self.ended = Some(number);
-                Ok(text.to_owned())
-            }
-        };
+        let (edited, ended) = command.edit(text, self.signals.ended_outside(stop)).await;
+        self.ended = ended;
         // An editor that broke may have left modes behind, which must not become those that the shell gets back.
+        if edited.is_err() || ended.is_some() {
+            let _ = write_out(EDITORS_MODES_OFF.as_bytes());
+        }
         #[cfg(unix)]
         if let Ok(modes) = modes {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &modes);
@@ -220,7 +230,7 @@ impl Host for TerminalGuard {
             title.clone_into(&mut self.title);
             queue!(self.output, SetTitle(title))?;
         }
-        self.output.send(&mut io::stdout().lock())
+        counted_write(|| self.output.send(&mut io::stdout().lock()))
     }
 
     fn ring(&mut self) -> io::Result<()> {
@@ -361,9 +371,40 @@ fn enter(mouse: bool) -> io::Result<()> {
     if mouse {
         queue!(bytes, EnableMouse)?;
     }
-    let mut out = io::stdout().lock();
-    out.write_all(&bytes)?;
-    out.flush()
+    write_out(&bytes)
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    counted_write(|| {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    })
+}
+
+fn counted_write<T>(write: impl FnOnce() -> T) -> T {
+    WRITES.fetch_add(1, Ordering::SeqCst);
+    let done = write();
+    WRITES.fetch_add(1, Ordering::SeqCst);
+    done
+}
+
+/// Whether a write to the terminal goes on and on, since nobody takes what it says. What waits there is dropped then, so
+/// that the write can end.
+#[cfg(unix)]
+fn let_go_of_output() -> bool {
+    if WRITES.load(Ordering::SeqCst).is_multiple_of(2) {
+        return false;
+    }
+    if in_foreground() {
+        let _ = rustix::termios::tcflush(io::stdout(), rustix::termios::QueueSelector::OFlush);
+    }
+    true
+}
+
+#[cfg(not(unix))]
+fn let_go_of_output() -> bool {
+    false
 }
 
 /// Every mode undone, whatever of it was done; errors have nowhere to go.
@@ -377,9 +418,7 @@ fn leave() {
         for (_, off) in MODES.iter().rev() {
             let _ = off(&mut bytes);
         }
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(&bytes);
-        let _ = out.flush();
+        let _ = write_out(&bytes);
         if in_foreground() {
             let _ = disable_raw_mode();
         }
