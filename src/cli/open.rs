@@ -6,7 +6,7 @@ use std::{
 };
 
 use crossterm::style::force_color_output;
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::Terminal;
 
 use super::{
     Outcome, UsageError,
@@ -19,7 +19,7 @@ use crate::{
     app::State,
     config::Place,
     embed::Embedder,
-    runtime::{self, Ended, Opened, Setup, TerminalGuard},
+    runtime::{self, Ended, Opened, Setup, TerminalBackend, TerminalGuard},
 };
 
 /// SIGHUP's number: a terminal that is gone has hung up, told or not.
@@ -82,7 +82,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         }),
     };
     let mut guard = TerminalGuard::enter(mouse)?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(guard.output()))?;
+    let mut terminal = Terminal::new(TerminalBackend::new(guard.output()))?;
     let input = guard.input();
     let ended = runtime::run(setup, state, &mut terminal, input, &mut guard).await?;
     Ok(match ended {

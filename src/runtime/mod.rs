@@ -5,6 +5,7 @@
 //! with nothing to do it does not wake at all.
 
 mod attention;
+mod backend;
 mod bursts;
 mod clipboard;
 mod drafts;
@@ -28,6 +29,7 @@ use std::{
 };
 
 use attention::Attention;
+pub use backend::TerminalBackend;
 pub use clipboard::{OpenClipboard, Writing, system_clipboard};
 use crossterm::event::Event as TerminalEvent;
 use drafts::Drafts;

@@ -6,7 +6,7 @@ mod sanitise;
 mod wrap;
 
 pub use lines::LineIndex;
-pub use sanitise::{Sanitiser, copyable, one_line, sanitise};
+pub use sanitise::{Sanitiser, copyable, is_plain, one_line, sanitise};
 pub use wrap::{fit, width, wrap};
 
 /// `4,312`.

@@ -39,7 +39,12 @@ impl Sanitiser {
         let mut out = String::with_capacity(text.len());
         for c in text.chars().filter(|c| !is_hostile(*c)) {
             if c.width() == Some(0) {
-                let joins = c != '\u{200d}' || self.base.is_some_and(char::is_alphabetic);
+                let joins = match c {
+                    '\u{200d}' => self.base.is_some_and(char::is_alphabetic),
+                    // Vowels and finals of Korean, which are part of the syllable that begins before them.
+                    '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7ff}' => self.base.is_some_and(begins_syllable),
+                    _ => true,
+                };
                 if joins && self.marks < MAX_MARKS {
                     self.marks += 1;
                     out.push(c);
@@ -73,10 +78,15 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// Needs no look at its neighbours: printable ASCII, and letters and ideographs well away from marks and controls.
-fn is_plain(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{482}'
-        | '\u{2010}'..='\u{2027}' | '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{25ff}' | '\u{3041}'..='\u{3096}'
+pub fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{377}' | '\u{384}'..='\u{38a}' | '\u{38e}'..='\u{3a1}' | '\u{3a3}'..='\u{482}'
+        | '\u{2010}'..='\u{2027}' | '\u{2800}'..='\u{28ff}' | '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{25ff}' | '\u{3041}'..='\u{3096}'
         | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+}
+
+/// A Korean initial consonant, or a syllable that a final may follow.
+fn begins_syllable(c: char) -> bool {
+    matches!(c, '\u{1100}'..='\u{115f}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 fn is_hostile(c: char) -> bool {
@@ -98,6 +108,11 @@ fn is_hostile(c: char) -> bool {
         // Controls of hieroglyphs, shorthand and musical notation; tag characters and all that is reserved with them.
         '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' => true,
         '\u{e0000}'..='\u{e0fff}' => true,
+        // Tone marks that some terminals give two columns and others none.
+        '\u{302e}' | '\u{302f}' => true,
+        // What is no character at all.
+        '\u{fdd0}'..='\u{fdef}' => true,
+        _ if u32::from(c) & 0xfffe == 0xfffe => true,
         _ => false,
     }
 }
@@ -141,6 +156,13 @@ mod tests {
     #[test]
     fn what_is_copied_is_the_text_without_what_a_terminal_would_obey() {
         assert_eq!(copyable("a\tb\r\nc\x1b]52;c;eA==\x07\u{9b}2J\u{202e}x\u{200c}y"), "a\tb\nc]52;c;eA==2Jx\u{200c}y");
+    }
+
+    #[test]
+    fn korean_stays_whole_and_its_parts_alone_go() {
+        // A syllable as some systems write file names, letter by letter.
+        assert_eq!(sanitise("\u{1112}\u{1161}\u{11ab}국"), "\u{1112}\u{1161}\u{11ab}국");
+        assert_eq!(sanitise("a\u{1161}b\u{d7b0}c\u{302e}d\u{fffe}e\u{10ffff}f\u{fdd0}"), "abcdef");
     }
 
     #[test]

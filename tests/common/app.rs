@@ -29,7 +29,7 @@ use askdocs::{
     },
     embed::{EmbedError, Embedder, Role},
     rag::{self, IngestJob, Templates},
-    runtime::{self, EditError, Ended, Host, Opened, Setup},
+    runtime::{self, EditError, Ended, Host, Opened, Setup, TerminalBackend},
     store::{SqliteStore, VectorStore},
     ui::{Keymap, Look},
 };
@@ -38,7 +38,7 @@ use crossterm::event::{Event as Input, KeyEvent};
 use futures_util::{FutureExt, StreamExt, stream, stream::BoxStream};
 use ratatui::{
     Terminal,
-    backend::{Backend, ClearType, CrosstermBackend, WindowSize},
+    backend::{Backend, ClearType, WindowSize},
     buffer::Cell as Drawn,
     layout::{Position, Size},
 };
@@ -223,7 +223,7 @@ async fn run(
         Some((Ok(event), (typed, reading)))
     });
     let wire = Wire(Rc::clone(&screen));
-    let mut terminal = Terminal::new(Tty { out: CrosstermBackend::new(wire), screen: Rc::clone(&screen) })?;
+    let mut terminal = Terminal::new(Tty { out: TerminalBackend::new(wire), screen: Rc::clone(&screen) })?;
     let mut state = State::new(SearchSettings::default());
     state.theme = theme;
     runtime::run(setup, state, &mut terminal, input, &mut Shell(screen)).await
@@ -531,7 +531,7 @@ impl Write for Wire {
 
 /// Crossterm's own bytes; only the size is the test's.
 struct Tty {
-    out: CrosstermBackend<Wire>,
+    out: TerminalBackend<Wire>,
     screen: Rc<Screen>,
 }
 
