@@ -37,6 +37,8 @@ pub enum Move {
     Down,
     PageUp,
     PageDown,
+    HalfPageUp,
+    HalfPageDown,
     Top,
     Bottom,
     Left,
@@ -95,7 +97,8 @@ const fn moves(name: &'static str, by: Move, what: &'static str, short: &'static
     // The question is written while the chat is paged through, but a line up in it is its own.
     let places = Places::READING.and(Places::of(&[Place::Palette]));
     let pages = if matches!(by, Move::PageUp | Move::PageDown) { places.and(Places::QUESTION) } else { places };
-    let ends = if matches!(by, Move::Top | Move::Bottom) { pages.but(Places::TYPING) } else { pages };
+    let reading_only = matches!(by, Move::Top | Move::Bottom | Move::HalfPageUp | Move::HalfPageDown);
+    let ends = if reading_only { pages.but(Places::TYPING) } else { pages };
     command(name, ends, Does::Move(by), what, short)
 }
 
@@ -204,6 +207,8 @@ pub static COMMANDS: &[Command] = &[
     moves("down", Move::Down, "down", "scroll"),
     moves("page-up", Move::PageUp, "a page up", ""),
     moves("page-down", Move::PageDown, "a page down", ""),
+    moves("half-page-up", Move::HalfPageUp, "half a page up", ""),
+    moves("half-page-down", Move::HalfPageDown, "half a page down", ""),
     moves("top", Move::Top, "to the first", ""),
     moves("bottom", Move::Bottom, "to the last", ""),
     command("leftward", Places::PANES.and(Places::EVIDENCE), Does::Move(Move::Left), "to the left: an earlier question; on the map the nearest candidate there", ""),

@@ -56,6 +56,8 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
     };
     let wiring = Arc::new(wiring);
     let (config, paths) = (wiring.config.clone(), wiring.paths.clone());
+    // Held until the application has ended.
+    let (draft_file, _lock) = runtime::claim_draft(&paths.state);
     let setup = Setup {
         chat,
         chat_note,
@@ -66,7 +68,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         keymap: wire::keymap(&wiring.config)?,
         history_file: paths.state.join("history.jsonl"),
         now: wire::now,
-        draft_file: paths.state.join("draft"),
+        draft_file,
         clipboard: Some(Box::new(runtime::system_clipboard)),
         prepare_model: Arc::new(move |progress, cancel| {
             let made = wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel);

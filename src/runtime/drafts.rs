@@ -14,6 +14,8 @@ use tokio::{
 
 /// How long after a change it is written.
 const SOON: Duration = Duration::from_secs(1);
+/// Windows side by side whose drafts are found again.
+const MOST_WINDOWS: u32 = 9;
 /// How long quitting waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -104,6 +106,24 @@ impl Drop for Drafts {
     }
 }
 
+/// The file for this process's draft in a folder, as long as the lock beside it is held: windows side by side each have
+/// their own. One that a window has left is taken up before an empty one.
+pub fn claim(folder: &Path) -> (PathBuf, Option<fs::File>) {
+    let free = (1..=MOST_WINDOWS).filter_map(|n| {
+        let name = if n == 1 { "draft".to_owned() } else { format!("draft-{n}") };
+        let lock = fs::File::create(folder.join(format!("{name}.lock"))).ok()?;
+        lock.try_lock().ok()?;
+        Some((folder.join(name), lock))
+    });
+    let mut free: Vec<_> = free.collect();
+    let at = free.iter().position(|(file, _)| file.exists()).unwrap_or(0);
+    if free.is_empty() {
+        return (folder.join(format!("draft-{}", std::process::id())), None);
+    }
+    let (file, lock) = free.swap_remove(at);
+    (file, Some(lock))
+}
+
 /// What the program left when it ended last; empty where there is nothing.
 pub fn load(file: &Path) -> String {
     fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
@@ -127,6 +147,24 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_side_by_side_have_drafts_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, one_lock) = claim(folder.path());
+        let (two, two_lock) = claim(folder.path());
+        assert_ne!(one, two);
+        write(&one, "of the first").unwrap();
+        write(&two, "of the second").unwrap();
+        let (three, _third) = claim(folder.path());
+        assert!(three != one && three != two && load(&three).is_empty());
+        // What a window has left is taken up by the next one, and by one only.
+        drop(two_lock);
+        let (next, next_lock) = claim(folder.path());
+        assert_eq!(load(&next), "of the second");
+        drop((one_lock, next_lock));
+        assert_eq!(load(&claim(folder.path()).0), "of the first");
+    }
 
     #[test]
     fn what_was_written_last_is_kept_when_nobody_finishes() {

@@ -33,6 +33,7 @@ pub use backend::TerminalBackend;
 pub use clipboard::{OpenClipboard, Writing, system_clipboard};
 use crossterm::event::Event as TerminalEvent;
 use drafts::Drafts;
+pub use drafts::claim as claim_draft;
 use effects::Effects;
 pub use effects::{Opened, Opening, Preparing};
 use frames::{FrameLimiter, Pace};

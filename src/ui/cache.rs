@@ -99,6 +99,8 @@ impl Extent {
             Move::Down => (at + 1).min(last),
             Move::PageUp => at.saturating_sub(page),
             Move::PageDown => (at + page).min(last),
+            Move::HalfPageUp => at.saturating_sub(page.div_ceil(2)),
+            Move::HalfPageDown => (at + page.div_ceil(2)).min(last),
             Move::Top => 0,
             Move::Bottom => last,
         })
@@ -115,6 +117,8 @@ impl Extent {
             Move::Down => self.top + 1,
             Move::PageUp => self.top.saturating_sub(page),
             Move::PageDown => self.top + page,
+            Move::HalfPageUp => self.top.saturating_sub(self.height.div_ceil(2)),
+            Move::HalfPageDown => self.top + self.height.div_ceil(2),
             Move::Top => 0,
             Move::Bottom => last,
         }
@@ -162,7 +166,17 @@ impl Measured {
             (Move::Right, true) => return Some(Action::Evidence(EvidenceAction::SelectToward(Toward::Right))),
             (Move::Left, false) => return Some(Action::OlderTurn),
             (Move::Right, false) => return Some(Action::NewerTurn),
-            (Move::Up | Move::Down | Move::PageUp | Move::PageDown | Move::Top | Move::Bottom, _) => {}
+            (
+                Move::Up
+                | Move::Down
+                | Move::PageUp
+                | Move::PageDown
+                | Move::HalfPageUp
+                | Move::HalfPageDown
+                | Move::Top
+                | Move::Bottom,
+                _,
+            ) => {}
         }
         if let Some(palette) = &state.palette {
             let to = self.palette.selected(palette.selected, by)?;

@@ -98,8 +98,20 @@ pub fn offset_at(editor: &Editor, area: Rect, at: Position) -> usize {
     let (rows, cursor) = wrapped(editor, columns(area));
     let top = first_row(cursor, usize::from(area.height));
     let row = (top + usize::from(at.y.saturating_sub(area.y))).min(rows.len().saturating_sub(1));
+    offset_in(&rows, row, usize::from(at.x.saturating_sub(area.x)).saturating_sub(PROMPT.len()))
+}
+
+/// The byte of the text that is drawn a row above or below the cursor; `None` where there is no such row.
+pub fn offset_beside(editor: &Editor, area: Rect, down: bool) -> Option<usize> {
+    let (rows, cursor) = wrapped(editor, columns(area));
+    let row = usize::from(cursor.y);
+    let to = if down { Some(row + 1).filter(|row| *row < rows.len()) } else { row.checked_sub(1) }?;
+    Some(offset_in(&rows, to, usize::from(cursor.x)))
+}
+
+/// The byte at a column of a row, or the nearest one.
+fn offset_in(rows: &[(usize, &str)], row: usize, column: usize) -> usize {
     let Some((start, text)) = rows.get(row) else { return 0 };
-    let column = usize::from(at.x.saturating_sub(area.x)).saturating_sub(PROMPT.len());
     let mut used = 0;
     for (offset, cluster) in text.grapheme_indices(true) {
         used += width(cluster);
@@ -228,6 +240,25 @@ mod tests {
         ];
         assert_eq!(seen, expected);
     }
+
+    #[test]
+    fn lines_are_gone_through_as_they_are_drawn() {
+        let mut input = Editor::default();
+        input.insert("one two three\n\nfour漢字漢字");
+        let area = Rect { x: 2, y: 3, width: 12, height: 5 };
+        let mut seen = Vec::new();
+        while let Some(to) = offset_beside(&input, area, false) {
+            input.place(to);
+            seen.push(wrapped(&input, columns(area)).1.y);
+        }
+        assert_eq!(seen, [3, 2, 1, 0]);
+        while let Some(to) = offset_beside(&input, area, true) {
+            input.place(to);
+            seen.push(wrapped(&input, columns(area)).1.y);
+        }
+        assert_eq!(seen[4..], [1, 2, 3, 4]);
+    }
+
     #[test]
     fn a_click_puts_the_cursor_where_it_points() {
         let mut input = Editor::default();

@@ -6,7 +6,11 @@ mod keymap;
 pub use keymap::{Chord, KeyError, Keymap};
 use ratatui::crossterm::event::{Event, KeyCode::Char, KeyEventKind, KeyModifiers};
 
-use super::{ViewCache, status::SEPARATOR, touch};
+use super::{
+    ViewCache, input,
+    status::SEPARATOR,
+    touch::{self, Zone},
+};
 use crate::{
     app::{
         Action, COMMANDS, CollectionAction as Collection, Command, Does, Escape, IngestAction, PaletteAction, Place,
@@ -34,6 +38,12 @@ pub fn key(state: &State, cache: &ViewCache, event: Event) -> Option<Action> {
     let place = state.place();
     if let Some(command) = cache.keymap.command(place, Chord::of(key)) {
         return match &command.does {
+            // In a question that is broken into rows, up and down are those that are seen.
+            Does::Act(action @ (Action::Up | Action::Down)) if Places::QUESTION.contains(place) => {
+                let area = cache.measured.place(Zone::Input).map(|spot| spot.area);
+                let to = area.and_then(|area| input::offset_beside(&state.input, area, *action == Action::Down));
+                Some(to.map_or_else(|| action.clone(), |to| Action::Touch(TouchAction::PlaceCursor(to))))
+            }
             Does::Act(action) => Some(touch::with_screen(state, cache, action.clone())),
             Does::Move(by) => cache.measured.resolve(state, *by),
             Does::Take { .. } => Some(Action::Palette(PaletteAction::Ask(command.name))),

@@ -27,26 +27,32 @@ pub fn draw_title(state: &State, theme: &Theme, frame: &mut Frame<'_>, area: Rec
     let (standing, style) = standing(state, theme);
     let standing = format!("{} ", fit(&standing, usize::from(area.width).saturating_sub(11)));
     let room = usize::from(area.width).saturating_sub(width(&standing) + 11);
+    // Each as it is told in full, shorter, and shortest.
     let collection = match &state.store {
-        Store::Opening => String::new(),
-        Store::Failed(_) => "no store".to_owned(),
+        Store::Opening => [const { String::new() }; 3],
+        Store::Failed(_) => ["no store"; 3].map(str::to_owned),
         Store::Open { description, name, collection, .. } => {
             let passages = counted(collection.as_ref().map_or(0, |collection| collection.passages), "passage");
-            format!("{name} · {passages} · {description}")
+            [format!("{name} · {passages} · {description}"), format!("{name} · {passages}"), name.clone()]
         }
     };
     let model = match &state.model {
-        Model::Ready { name, dim } => format!("{name} {dim}d"),
-        Model::Loading { .. } | Model::Failed(_) => String::new(),
+        Model::Ready { name, dim } => [format!("{name} {dim}d"), name.clone(), String::new()],
+        Model::Loading { .. } | Model::Failed(_) => [const { String::new() }; 3],
     };
     let answerer = match &state.answerer {
-        Answerer::Unknown => String::new(),
-        Answerer::Quotes => "quotes, no model".to_owned(),
-        Answerer::Model(label) => label.clone(),
+        Answerer::Unknown => ["", ""],
+        Answerer::Quotes => ["quotes, no model", "quotes"],
+        Answerer::Model(label) => [label.as_str(), label.split_once(": ").map_or(label.as_str(), |(_, model)| model)],
     };
-    let parts = [collection, model, answerer].map(|part| one_line(&part));
-    let text = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("   ");
-    let text = fit(&text, room);
+    // Who answers is told as long as there is room for it.
+    let ways = [(0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 2, 0), (2, 2, 0), (2, 2, 1)];
+    let mut ways = ways.into_iter().map(|(c, m, a)| {
+        let parts = [&*collection[c], &*model[m], answerer[a]].map(one_line);
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("   ")
+    });
+    let shortest = ways.next_back().unwrap_or_default();
+    let text = fit(&ways.find(|text| width(text) <= room).unwrap_or(shortest), room);
     let gap = usize::from(area.width).saturating_sub(10 + width(&text) + width(&standing));
     let spans = vec![
         Span::styled(" askdocs", theme.strong),

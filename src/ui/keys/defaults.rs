@@ -68,6 +68,8 @@ pub const DEFAULTS: &[(&str, &[&str])] = &[
     ("down", &["down", "j"]),
     ("page-up", &["pgup"]),
     ("page-down", &["pgdn", "space"]),
+    ("half-page-up", &["ctrl-u"]),
+    ("half-page-down", &["ctrl-d"]),
     ("top", &["home", "g"]),
     ("bottom", &["end", "G"]),
     ("leftward", &["left", "h"]),
