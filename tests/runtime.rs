@@ -182,6 +182,8 @@ impl VectorStore for FakeStore {
 struct FakeEmbedder {
     fingerprint: Fingerprint,
     panics: bool,
+    /// How often it was asked to leave a processor free.
+    made_room: Arc<AtomicUsize>,
 }
 
 impl Embedder for FakeEmbedder {
@@ -194,6 +196,9 @@ impl Embedder for FakeEmbedder {
     fn embed(&self, _: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
         assert!(!self.panics, "the embedder broke");
         Ok(vec![vec![1.0]; texts.len()])
+    }
+    fn make_room(&self, _: Duration) {
+        self.made_room.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -298,7 +303,7 @@ struct Ran {
 impl World {
     fn new() -> Self {
         let (deltas, pieces) = mpsc::unbounded_channel();
-        let embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: false });
+        let embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: false, made_room: Arc::default() });
         Self {
             store: FakeStore::new(1, Vec::new()),
             embedder,
@@ -468,9 +473,31 @@ async fn a_panic_fails_what_it_happened_in_and_nothing_else() {
     assert!(chat.contains("the chat model broke") && chat.contains("ready"), "{chat}");
 
     let mut world = World::new();
-    world.embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: true });
+    world.embedder = Some(FakeEmbedder { fingerprint: fingerprint(), panics: true, made_room: Arc::default() });
     let embedder = world.run(async |keys| keys.ask("What does tea want?").await).await.screen;
     assert!(embedder.contains("the embedder broke") && embedder.contains("ready"), "{embedder}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_indexes_makes_room_for_keys_and_not_for_answers() {
+    let mut world = World::new();
+    let made_room = Arc::clone(&world.embedder.as_ref().unwrap().made_room);
+    let deltas = world.deltas.clone();
+    world
+        .run(async |keys| {
+            keys.ask("What does tea want?").await;
+            let asked = made_room.load(Ordering::SeqCst);
+            assert!(asked > 0);
+            for _ in 0..20 {
+                deltas.send(text("leaves ")).unwrap();
+                sleep(A_WHILE).await;
+            }
+            assert_eq!(made_room.load(Ordering::SeqCst), asked);
+            keys.press('x', KeyModifiers::NONE);
+            sleep(A_WHILE).await;
+            assert_eq!(made_room.load(Ordering::SeqCst), asked + 1);
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
