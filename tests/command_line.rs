@@ -135,6 +135,12 @@ fn errors_name_the_place_and_end_with_the_right_code() {
     std::fs::remove_file(home.path().join("config.toml")).unwrap();
     assert_eq!(home.run(&["config", "init"]).code, Some(0));
     assert_eq!(home.run(&["config", "show"]).code, Some(0));
+    // What is told of the keys is a configuration that means the same.
+    home.write("config.toml", "[keys]\nreindex = \"f9\"\n");
+    let keys = home.run(&["config", "keys"]).out;
+    assert!(keys.contains("\nreindex = [\"f9\"]") && keys.contains("\npage-down = [\"pgdn\", \"space\"]"), "{keys}");
+    home.write("config.toml", &keys);
+    assert_eq!(home.run(&["config", "keys"]).out, keys);
 
     assert_eq!(home.run(&["search"]).code, Some(2), "usage");
     let ran = home.run(&["search", "x", "--mode", "keyword", "--collection", "nope"]);

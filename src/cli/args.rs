@@ -200,6 +200,8 @@ pub enum ConfigCommand {
     Show,
     /// Write the commented example to that place
     Init,
+    /// Print every command of the application with its keys, as `[keys]` has them
+    Keys,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,10 @@ use super::{
     output::Output,
     wire,
 };
-use crate::config::{EXAMPLE, Paths};
+use crate::{
+    app::COMMANDS,
+    config::{EXAMPLE, Paths},
+};
 
 pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Result<Outcome> {
     let paths = Paths::find()?;
@@ -21,6 +24,15 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
             let state = if file.exists() { "" } else { " (not there: these are the defaults)" };
             output.faint_line(&format!("# {}{state}", file.display()))?;
             output.line(config.to_toml().trim_end())?;
+        }
+        ConfigCommand::Keys => {
+            let keymap = wire::keymap(&wire::configuration(args, &paths)?)?;
+            output.line("[keys]")?;
+            for command in COMMANDS {
+                let keys: Vec<_> = keymap.all_keys(command).iter().map(|key| format!("{:?}", key.written())).collect();
+                let line = format!("{} = [{}]", command.name, keys.join(", "));
+                output.line(&if command.what.is_empty() { line } else { format!("{line:48} # {}", command.what) })?;
+            }
         }
         ConfigCommand::Init => {
             if let Some(folder) = file.parent() {

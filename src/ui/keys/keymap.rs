@@ -90,6 +90,20 @@ impl Chord {
         Self { modifiers, code }
     }
 
+    /// As the configuration writes it: what [`Chord::parse`] reads.
+    pub fn written(self) -> String {
+        let modifiers =
+            [(KeyModifiers::CONTROL, "ctrl-"), (KeyModifiers::ALT, "alt-"), (KeyModifiers::SHIFT, "shift-")];
+        let held = modifiers.iter().filter(|(modifier, _)| self.modifiers.contains(*modifier)).map(|(_, name)| *name);
+        let key = match self.code {
+            Char(' ') => "space".to_owned(),
+            Char(c) => c.to_string(),
+            KeyCode::F(number) => format!("f{number}"),
+            code => NAMED.iter().find(|(_, named, _)| *named == code).map_or("?", |(name, ..)| name).to_owned(),
+        };
+        held.collect::<String>() + &key
+    }
+
     /// The character that the key types, if nothing is bound to it.
     pub fn types(self) -> Option<char> {
         match self.code {
@@ -228,11 +242,15 @@ impl Keymap {
             .map(|at| at.0)
     }
 
+    /// The keys of a command, wherever each of them works.
+    pub fn all_keys(&self, command: &Command) -> &[Chord] {
+        let at = COMMANDS.iter().position(|other| std::ptr::eq(other, command));
+        at.map_or(&[], |at| &self.chords[at])
+    }
+
     /// The keys of a command that work in a place.
     pub fn keys(&self, command: &Command, place: Place) -> Vec<Chord> {
-        let at = COMMANDS.iter().position(|other| std::ptr::eq(other, command));
-        let chords = at.map_or(&[][..], |at| &self.chords[at]);
-        chords.iter().copied().filter(|chord| !chord.typed().contains(place)).collect()
+        self.all_keys(command).iter().copied().filter(|chord| !chord.typed().contains(place)).collect()
     }
 }
 
@@ -260,7 +278,8 @@ mod tests {
         for (name, keys) in DEFAULTS {
             assert!(Command::find(name).is_some(), "{name}");
             for key in *keys {
-                assert!(Chord::parse(key).is_ok(), "{key}");
+                let chord = Chord::parse(key).unwrap();
+                assert_eq!(Chord::parse(&chord.written()), Ok(chord), "{key}");
             }
         }
         for (at, command) in COMMANDS.iter().enumerate() {
