@@ -199,6 +199,7 @@ pub static COMMANDS: &[Command] = &[
     act("export", Places::EVIDENCE.and(Places::CHAT), Action::Evidence(Evidence::Export), "write all that is known of the turn into a JSON file", ""),
 
     ingest("pause", Ingest::Pause, "pause indexing, or go on", "pause"),
+    ingest("stop", Ingest::Stop, "stop indexing or the model's download, after asking", "stop"),
     ingest("open", Ingest::Open, "all about the selected entry", "open"),
     ingest("next-part", Ingest::NextPane, "next pane: how it stands, what was skipped, past runs", "panes"),
     ingest("previous-part", Ingest::PreviousPane, "previous pane", ""),

@@ -72,6 +72,8 @@ impl IngestPane {
 pub enum IngestAction {
     /// Holds the running ingest up, or lets it go on.
     Pause,
+    /// Stops the running ingest, or the model's download while that runs, once it is asked for again.
+    Stop,
     /// From how things stand to what was skipped, and on to past runs, or the other way.
     NextPane,
     PreviousPane,

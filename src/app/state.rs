@@ -148,18 +148,12 @@ pub enum Escape {
     CloseHelp,
     /// From an entry of the ingest view's lists to the list.
     CloseEntry,
-    /// In the ingest view while the model is downloaded: asks to press it again.
-    ArmStopDownload,
-    StopDownload,
     /// Nothing is selected with the mouse any more.
     DropSelection,
     /// From the search in the history to what was being written.
     LeaveRecall,
     /// From the search in the conversation to where it has led.
     CloseFind,
-    /// In the ingest view while an ingest runs: asks to press it again.
-    ArmStopIngest,
-    StopIngest,
     LeaveIngest,
     /// From the name of a new collection to its path.
     BackToPath,
@@ -269,15 +263,7 @@ impl State {
         }
         match self.view {
             View::Ingest if self.ingest_view.open => Escape::CloseEntry,
-            View::Ingest if self.is_downloading() => match self.armed {
-                Some(Armed::StopDownload) => Escape::StopDownload,
-                Some(Armed::Quit | Armed::StopIngest) | None => Escape::ArmStopDownload,
-            },
-            View::Ingest => match &self.ingest {
-                Some(job) if !job.stopping && self.armed == Some(Armed::StopIngest) => Escape::StopIngest,
-                Some(job) if !job.stopping => Escape::ArmStopIngest,
-                Some(_) | None => Escape::LeaveIngest,
-            },
+            View::Ingest => Escape::LeaveIngest,
             View::Collections => match &self.collections.step {
                 Step::Choose => Escape::LeaveCollections,
                 Step::Browse(browsing) if browsing.in_text => Escape::BackToRows,

@@ -9,8 +9,8 @@ mod touch;
 use std::{collections::btree_map::Entry, sync::Arc};
 
 use super::{
-    Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, Model, Place,
-    Places, RecallAction, Scroll, State, Step, Store, View,
+    Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, IngestAction, Model,
+    Place, Places, RecallAction, Scroll, State, Step, Store, View,
 };
 use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, ThemeName, Turn, TurnId, TurnState};
 
@@ -283,6 +283,7 @@ impl State {
                     return self.enter_evidence();
                 }
             }
+            Action::Ingest(IngestAction::Stop) => return self.stop_work(armed),
             Action::Ingest(action) => return self.act_on_ingest(action),
             Action::Collection(action) => return self.act_on_collections(action),
             Action::Evidence(action) => return self.act_on_evidence(action),
@@ -561,18 +562,9 @@ impl State {
             }
             Escape::CloseHelp => self.help = false,
             Escape::CloseEntry => self.ingest_view.open = false,
-            Escape::ArmStopDownload => self.armed = Some(Armed::StopDownload),
-            Escape::StopDownload => return self.stop_download(),
             Escape::DropSelection => self.touch.selection = None,
             Escape::LeaveRecall => self.recall = None,
             Escape::CloseFind => self.close_find(),
-            Escape::ArmStopIngest => self.armed = Some(Armed::StopIngest),
-            Escape::StopIngest => {
-                if let Some(job) = &mut self.ingest {
-                    job.stopping = true;
-                    return vec![Effect::CancelIngest(job.id)];
-                }
-            }
             Escape::LeaveIngest | Escape::LeaveCollections => self.view = View::Chat,
             Escape::LeaveEvidence => {
                 self.view = View::Chat;

@@ -129,6 +129,8 @@ fn ingest_word(action: IngestAction, state: &State) -> Option<&'static str> {
             Some(_) => None,
             None => Some(""),
         },
+        IngestAction::Stop if state.is_downloading() => None,
+        IngestAction::Stop => state.ingest.as_ref().is_none_or(|job| job.stopping).then_some(""),
         IngestAction::Open => (state.ingest_list(state.ingest_view.pane).0 == 0).then_some(""),
         IngestAction::NextPane | IngestAction::PreviousPane | IngestAction::Select(_) | IngestAction::Scroll(_) => None,
     }
@@ -149,8 +151,6 @@ fn escape_word(escape: Escape) -> &'static str {
         Escape::DropSelection => "unselect",
         Escape::CloseFind => "close",
         Escape::LeaveRecall => "back",
-        Escape::ArmStopDownload | Escape::StopDownload => "stop the download",
-        Escape::ArmStopIngest | Escape::StopIngest => "stop indexing",
         Escape::LeaveIngest | Escape::LeaveCollections | Escape::LeaveEvidence => "back",
         Escape::BackToPath => "to the path",
         Escape::CancelStep => "cancel",

@@ -197,10 +197,10 @@ pub fn draw_notice(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Fr
     let (text, style) = match (&state.armed, &state.notice, &state.store, &state.model) {
         (Some(Armed::Quit), ..) => (keys.tell("‹interrupt› again quits"), theme.warning),
         (Some(Armed::StopIngest), ..) => {
-            (keys.tell("‹escape› again stops indexing; what is done is kept"), theme.warning)
+            (keys.tell("‹stop› again stops indexing; what is done is kept"), theme.warning)
         }
         (Some(Armed::StopDownload), ..) => {
-            (keys.tell("‹escape› again stops the download; keyword search works without it"), theme.warning)
+            (keys.tell("‹stop› again stops the download; keyword search works without it"), theme.warning)
         }
         (None, Some(notice), ..) => (one_line(&keys.tell(notice)), theme.strong),
         (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),

@@ -84,6 +84,7 @@ impl State {
                 Some(_) => self.notice = Some("it is stopping already".to_owned()),
                 None => self.notice = Some("nothing is being indexed; ‹reindex› indexes what changed".to_owned()),
             },
+            IngestAction::Stop => return self.stop_work(None),
             IngestAction::NextPane => (view.pane, view.scroll) = (view.pane.step(1), 0),
             IngestAction::PreviousPane => (view.pane, view.scroll) = (view.pane.step(2), 0),
             IngestAction::Select(at) => match view.pane {
@@ -94,6 +95,23 @@ impl State {
             IngestAction::Open if count > 0 => (view.open, view.scroll) = (true, 0),
             IngestAction::Open => {}
             IngestAction::Scroll(to) => view.scroll = to,
+        }
+        Vec::new()
+    }
+
+    /// Stops what is under way once it has been asked for twice.
+    pub(super) fn stop_work(&mut self, armed: Option<Armed>) -> Vec<Effect> {
+        let downloading = self.is_downloading();
+        match &mut self.ingest {
+            _ if downloading && armed == Some(Armed::StopDownload) => return self.stop_download(),
+            _ if downloading => self.armed = Some(Armed::StopDownload),
+            Some(job) if job.stopping => self.notice = Some("it is stopping already".to_owned()),
+            Some(job) if armed == Some(Armed::StopIngest) => {
+                job.stopping = true;
+                return vec![Effect::CancelIngest(job.id)];
+            }
+            Some(_) => self.armed = Some(Armed::StopIngest),
+            None => self.notice = Some("nothing is being indexed; ‹reindex› indexes what changed".to_owned()),
         }
         Vec::new()
     }

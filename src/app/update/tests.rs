@@ -190,16 +190,16 @@ fn escape_goes_one_step_back_at_a_time() {
 }
 
 #[test]
-fn an_ingest_stops_on_the_second_escape_and_only_then() {
+fn an_ingest_stops_when_it_is_asked_for_twice_and_only_then() {
     let mut state = ready();
     assert_eq!(act(&mut state, Action::Reindex), [indexes(1)]);
     assert_eq!(act(&mut state, Action::Reindex), []);
     assert!(state.notice.as_deref().is_some_and(|notice| notice.contains("under way")));
     act(&mut state, Action::SwitchView(View::Ingest));
-    assert_eq!(act(&mut state, Action::Escape), []);
+    assert_eq!(act(&mut state, Action::Ingest(IngestAction::Stop)), []);
     act(&mut state, Action::Ingest(IngestAction::Select(1)));
-    assert_eq!(act(&mut state, Action::Escape), [], "another key was pressed between the two");
-    assert_eq!(act(&mut state, Action::Escape), [Effect::CancelIngest(JobId(1))]);
+    assert_eq!(act(&mut state, Action::Ingest(IngestAction::Stop)), [], "another key was pressed between the two");
+    assert_eq!(act(&mut state, Action::Ingest(IngestAction::Stop)), [Effect::CancelIngest(JobId(1))]);
     state.update(progress(1, 5));
     state.update(progress(9, 99));
     assert_eq!(state.ingest.as_ref().map(|job| (job.snapshot.documents_done, job.stopping)), Some((5, true)));

@@ -61,6 +61,7 @@ pub const DEFAULTS: &[(&str, &[&str])] = &[
     ("answer-again", &["a"]),
     ("export", &["x"]),
     ("pause", &["p"]),
+    ("stop", &["x"]),
     ("open", &["enter"]),
     ("next-part", &["tab"]),
     ("previous-part", &["shift-tab"]),

@@ -106,8 +106,8 @@ fn a_download_and_its_end() {
     });
     at_all_sizes("download_cancelled", false, |world| {
         downloading(world);
-        world.key(KeyModifiers::NONE, KeyCode::Esc);
-        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        world.key(KeyModifiers::NONE, KeyCode::Char('x'));
+        world.key(KeyModifiers::NONE, KeyCode::Char('x'));
         assert_eq!(world.effects.last(), Some(&Effect::CancelDownload));
     });
 }
@@ -126,8 +126,8 @@ fn an_ingest_from_its_start_to_its_end() {
         world.key(KeyModifiers::NONE, KeyCode::Tab);
         world.draw();
         world.key(KeyModifiers::NONE, KeyCode::PageDown);
-        world.key(KeyModifiers::NONE, KeyCode::Esc);
-        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        world.key(KeyModifiers::NONE, KeyCode::Char('x'));
+        world.key(KeyModifiers::NONE, KeyCode::Char('x'));
         let job = started_job(world);
         assert_eq!(world.effects.last(), Some(&Effect::CancelIngest(job)));
     });

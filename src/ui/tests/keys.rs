@@ -349,9 +349,9 @@ const NAMES_KEYS: [(Steps, &str); 15] = [
         |world| {
             index(world);
             world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
-            world.key(KeyModifiers::NONE, KeyCode::Esc);
+            world.key(KeyModifiers::NONE, KeyCode::Char('x'));
         },
-        "‹escape› again stops indexing",
+        "‹stop› again stops indexing",
     ),
     (
         |world| {
@@ -360,9 +360,9 @@ const NAMES_KEYS: [(Steps, &str); 15] = [
             let snapshot = ProgressSnapshot { stage: Stage::Downloading, ..ProgressSnapshot::default() };
             world.send(Event::ModelProgress { snapshot, elapsed: Duration::ZERO });
             world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
-            world.key(KeyModifiers::NONE, KeyCode::Esc);
+            world.key(KeyModifiers::NONE, KeyCode::Char('x'));
         },
-        "‹escape› again stops the download",
+        "‹stop› again stops the download",
     ),
     (
         |world| {

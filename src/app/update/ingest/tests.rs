@@ -17,6 +17,10 @@ fn escape(state: &mut State) -> Vec<Effect> {
     state.update(Event::Action(Action::Escape))
 }
 
+fn stop(state: &mut State) -> Vec<Effect> {
+    act(state, IngestAction::Stop)
+}
+
 fn indexing() -> State {
     let mut state = ready();
     state.update(Event::Action(Action::SwitchView(View::Ingest)));
@@ -35,7 +39,7 @@ fn pausing_is_undone_by_itself_and_by_the_end() {
     assert_eq!(act(&mut state, IngestAction::Pause), pauses(false));
     assert_eq!(act(&mut state, IngestAction::Pause), pauses(true));
     // Stopping goes before a pause, which has nothing more to say then.
-    assert_eq!((escape(&mut state), escape(&mut state)), (vec![], vec![Effect::CancelIngest(JobId(1))]));
+    assert_eq!((stop(&mut state), stop(&mut state)), (vec![], vec![Effect::CancelIngest(JobId(1))]));
     assert_eq!(act(&mut state, IngestAction::Pause), []);
     state.update(ingested(1, Ok(IngestReport { interrupted: true, ..IngestReport::default() }), 41));
     state.update(Event::Action(Action::Reindex));
@@ -43,7 +47,7 @@ fn pausing_is_undone_by_itself_and_by_the_end() {
 }
 
 #[test]
-fn a_download_is_stopped_by_a_second_escape_and_got_again() {
+fn a_download_is_stopped_when_it_is_asked_for_twice_and_got_again() {
     let mut state = State::default();
     state.update(opened(41));
     state.update(Event::Action(Action::SwitchView(View::Ingest)));
@@ -57,10 +61,10 @@ fn a_download_is_stopped_by_a_second_escape_and_got_again() {
         elapsed: Duration::from_secs(done),
     };
     state.update(downloading(1));
-    assert_eq!(escape(&mut state), []);
+    assert_eq!(stop(&mut state), []);
     state.update(downloading(2));
     assert_eq!(state.armed, Some(Armed::StopDownload), "a sample in between is no other key");
-    assert_eq!(escape(&mut state), [Effect::CancelDownload]);
+    assert_eq!(stop(&mut state), [Effect::CancelDownload]);
     assert!(matches!(&state.model, Model::Failed(why) if why.contains("stopped")));
     state.update(downloading(3));
     assert!(matches!(state.model, Model::Failed(_)), "a late sample brings nothing back");
@@ -69,9 +73,13 @@ fn a_download_is_stopped_by_a_second_escape_and_got_again() {
     state.update(downloading(4));
     assert!(state.is_downloading());
     // Once it is loaded, the same key means something else.
-    escape(&mut state);
+    stop(&mut state);
     state.update(Event::ModelReady { name: "m".to_owned(), dim: 384 });
-    assert_eq!((state.armed, state.escape()), (None, Escape::ArmStopIngest));
+    assert_eq!((state.armed, stop(&mut state), state.armed), (None, vec![], Some(Armed::StopIngest)));
+    // Escape leaves, however often it is pressed, and the work goes on.
+    assert_eq!((escape(&mut state), escape(&mut state)), (vec![], vec![]));
+    assert_eq!((state.view, state.armed), (View::Chat, None));
+    assert!(state.ingest.as_ref().is_some_and(|job| !job.stopping));
 }
 
 #[test]
@@ -92,7 +100,7 @@ fn entries_open_and_close_where_there_are_any() {
     act(&mut state, IngestAction::Open);
     assert_eq!((state.ingest_view.open, state.escape()), (true, Escape::CloseEntry));
     escape(&mut state);
-    assert_eq!((state.ingest_view.open, state.escape()), (false, Escape::ArmStopIngest));
+    assert_eq!((state.ingest_view.open, state.escape()), (false, Escape::LeaveIngest));
     act(&mut state, IngestAction::NextPane);
     assert_eq!((state.ingest_view.pane, state.ingest_list(IngestPane::Runs)), (IngestPane::Runs, (0, 0)));
     let run = IngestRun::new("2026-01-31T17:05:00+01:00".to_owned(), "docs".to_owned(), &Err("no".to_owned()), 1.0);
