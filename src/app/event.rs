@@ -87,6 +87,8 @@ pub enum Event {
     Copied(Copied),
     /// Something to tell in the status line.
     Notice(String),
+    /// Something was done: told there until the person does something else.
+    Done(String),
 }
 
 /// What the runtime has to do.

@@ -57,6 +57,8 @@ pub struct State {
 
     /// Something to tell, until something else is told or the person goes on. It names commands as `‹name›`.
     pub notice: Option<String>,
+    /// Something that was done, told until the person does something else. A notice goes before it: it came later.
+    pub(super) done: Option<String>,
     /// What the same key pressed once more will do.
     pub armed: Option<Armed>,
 
@@ -183,6 +185,16 @@ impl State {
     /// The application before anything has happened.
     pub fn new(settings: SearchSettings) -> Self {
         Self { settings, ..Self::default() }
+    }
+
+    /// What is told now, with commands named as `‹name›`.
+    pub fn told(&self) -> Option<&str> {
+        self.notice.as_deref().or(self.done.as_deref())
+    }
+
+    /// Tells what was done.
+    pub(super) fn report(&mut self, done: String) {
+        (self.notice, self.done) = (None, Some(done));
     }
 
     /// The turn whose passages are shown.

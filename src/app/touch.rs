@@ -129,6 +129,11 @@ pub struct Copied {
 }
 
 impl Copied {
+    /// Some clipboard was reached.
+    pub fn reached(&self) -> bool {
+        self.clipboard.is_ok() || self.terminal
+    }
+
     /// In a sentence.
     pub fn tell(&self) -> String {
         let Self { what, characters, .. } = self;
@@ -139,7 +144,8 @@ impl Copied {
             (Ok(()), false) => done("to the clipboard"),
             (Err(_), true) => done("through the terminal (OSC 52)"),
             (Err(why), false) => {
-                format!("{what} could not be copied: {characters} {unit} are too many for a terminal; and {why}")
+                let hint = "‹export› writes all of the turn into a file";
+                format!("{what} is too long for the terminal's clipboard, {characters} {unit}: {hint} (and {why})")
             }
         }
     }

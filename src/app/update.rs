@@ -69,9 +69,12 @@ impl State {
                 Vec::new()
             }
             Event::ChatModel { label, note } => {
+                let known = self.answerer != Answerer::Unknown;
                 self.answerer = label.map_or(Answerer::Quotes, Answerer::Model);
-                if note.is_some() {
-                    self.notice = note;
+                match note {
+                    Some(note) if known => self.report(note),
+                    Some(note) => self.notice = Some(note),
+                    None => {}
                 }
                 Vec::new()
             }
@@ -179,7 +182,14 @@ impl State {
                 Vec::new()
             }
             Event::Copied(copied) => {
-                self.notice = Some(copied.tell());
+                match copied.reached() {
+                    true => self.report(copied.tell()),
+                    false => self.notice = Some(copied.tell()),
+                }
+                Vec::new()
+            }
+            Event::Done(text) => {
+                self.report(text);
                 Vec::new()
             }
             Event::Notice(text) => {
@@ -195,6 +205,9 @@ impl State {
         let last_code = self.touch.code.take();
         if action != Action::Interrupt {
             self.cleared.clear();
+        }
+        if action.goes_on() {
+            self.done = None;
         }
         if !action.keeps_selection() {
             self.touch.selection = None;
@@ -362,7 +375,7 @@ impl State {
 
     fn set_theme(&mut self, theme: ThemeName) {
         self.theme = theme;
-        self.notice = Some(format!("theme {theme}; `theme = \"{theme}\"` under [ui] in the configuration keeps it"));
+        self.report(format!("theme {theme}; `theme = \"{theme}\"` under [ui] in the configuration keeps it"));
     }
 
     fn submit(&mut self) -> Vec<Effect> {
@@ -410,7 +423,7 @@ impl State {
             state: TurnState::Waiting,
         });
         self.follow_latest();
-        self.notice = None;
+        (self.notice, self.done) = (None, None);
         effects.extend(self.ask_waiting());
         effects
     }

@@ -18,12 +18,12 @@ pub struct Screen {
     pub footer: Rect,
 }
 
-/// Splits the screen; the input gets `input_rows`.
-pub fn screen(area: Rect, input_rows: u16) -> Screen {
+/// Splits the screen; the notice and the input get as many rows as they want.
+pub fn screen(area: Rect, notice_rows: u16, input_rows: u16) -> Screen {
     let rows = [
         Constraint::Length(1),
         Constraint::Fill(1),
-        Constraint::Length(1),
+        Constraint::Length(notice_rows),
         Constraint::Length(input_rows),
         Constraint::Length(1),
     ];

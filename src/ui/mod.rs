@@ -67,7 +67,12 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         View::Chat => input::rows(state, area),
         View::Ingest | View::Collections | View::Evidence => 0,
     };
-    let screen = layout::screen(area, input_rows);
+    let found = state.find.as_ref().filter(|_| state.place_below() == Place::Find && state.armed.is_none());
+    let notice = match found {
+        Some(_) => Vec::new(),
+        None => status::notice(state, &cache.keymap, &theme, area),
+    };
+    let screen = layout::screen(area, notice.len().max(1) as u16, input_rows);
     status::draw_title(state, &theme, frame, screen.title);
     match state.view {
         View::Chat => {
@@ -89,11 +94,9 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
         View::Collections => collections::draw(state, cache, frame, screen.body),
         View::Evidence => evidence::draw(state, cache, frame, screen.body),
     }
-    match &state.find {
-        Some(find) if state.place_below() == Place::Find && state.armed.is_none() => {
-            find::draw(state, find, &cache.chat, &theme, frame, screen.notice);
-        }
-        Some(_) | None => status::draw_notice(state, &cache.keymap, &theme, frame, screen.notice),
+    match found {
+        Some(find) => find::draw(state, find, &cache.chat, &theme, frame, screen.notice),
+        None => pane::rows(frame, screen.notice, 1, notice.iter()),
     }
     if state.view == View::Chat {
         input::draw(state, cache, frame, screen.input);

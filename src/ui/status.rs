@@ -1,6 +1,6 @@
 //! The title line, the notice above the input, the footer, and the numbers they share with the views.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use ratatui::{
     Frame,
@@ -16,8 +16,12 @@ use super::{
 use crate::{
     app::{Answerer, Armed, Command, Hint, IngestJob, Model, State, Store},
     domain::{Counter, Pace, ProgressSnapshot, Stage},
-    text::{counted, fit, one_line, width},
+    text::{counted, fit, one_line, width, wrap},
 };
+
+/// From this height on a notice may have more than one row, and below this width one more than else.
+const NOTICE_HEIGHT: u16 = 12;
+const NARROW: u16 = 60;
 
 /// Between two keys of the footer.
 pub const SEPARATOR: &str = " · ";
@@ -190,31 +194,44 @@ pub fn sparkline(values: impl ExactSizeIterator<Item = f64>, columns: usize) -> 
     values.iter().map(|value| BARS[((value / most * 7.0).round() as usize).min(7)]).collect()
 }
 
-/// What to tell now: what a key pressed again will do, the last notice, or what is broken.
-pub fn draw_notice(state: &State, keymap: &Keymap, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// What to tell now, as rows: what a key pressed again will do, the last notice, or what is broken.
+pub fn notice(state: &State, keymap: &Keymap, theme: &Theme, area: Rect) -> Vec<Line<'static>> {
     let first = |text: &str| one_line(text.lines().next().unwrap_or(""));
     let keys = Keys::new(keymap, state.place());
-    let (text, style) = match (&state.armed, &state.notice, &state.store, &state.model) {
-        (Some(Armed::Quit), ..) => (keys.tell("‹interrupt› again quits"), theme.warning),
+    // What is told for a while gets more rows than what stays.
+    let most = match area {
+        Rect { height: ..NOTICE_HEIGHT, .. } => 1,
+        Rect { width: ..NARROW, .. } => 3,
+        Rect { .. } => 2,
+    };
+    let (text, style, most) = match (&state.armed, state.told(), &state.store, &state.model) {
+        (Some(Armed::Quit), ..) => (keys.tell("‹interrupt› again quits"), theme.warning, most),
         (Some(Armed::StopIngest), ..) => {
-            (keys.tell("‹stop› again stops indexing; what is done is kept"), theme.warning)
+            (keys.tell("‹stop› again stops indexing; what is done is kept"), theme.warning, most)
         }
         (Some(Armed::StopDownload), ..) => {
-            (keys.tell("‹stop› again stops the download; keyword search works without it"), theme.warning)
+            (keys.tell("‹stop› again stops the download; keyword search works without it"), theme.warning, most)
         }
-        (None, Some(notice), ..) => (one_line(&keys.tell(notice)), theme.strong),
-        (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad),
+        (None, Some(told), ..) => (one_line(&keys.tell(told)), theme.strong, most),
+        (None, None, Store::Failed(message), _) => (format!("no store: {}", first(message)), theme.bad, 1),
         (None, None, _, Model::Failed(message)) => {
             let told = keys.tell("keywords only (‹reindex› tries again, ‹ingest› tells more)");
-            (format!("{told}: {}", first(message)), theme.warning)
+            (format!("{told}: {}", first(message)), theme.warning, 1)
         }
         (None, None, Store::Opening | Store::Open { .. }, Model::Loading { .. } | Model::Ready { .. }) => {
-            let Some(told) = state.hint().and_then(|hint| hinted(hint, state, keymap)) else { return };
-            (told, theme.dim)
+            let told = state.hint().and_then(|hint| hinted(hint, state, keymap));
+            (told.unwrap_or_default(), theme.dim, 1)
         }
     };
-    let text = format!(" {}", fit(&text, usize::from(area.width.saturating_sub(2))));
-    frame.render_widget(Line::styled(text, style), area);
+    let columns = usize::from(area.width.saturating_sub(2));
+    let mut rows = wrap(&text, columns, columns);
+    rows.truncate(most);
+    let last = rows.len() - 1;
+    let shown = |(at, row): (usize, Range<usize>)| match at == last {
+        true => fit(&text[row.start..], columns),
+        false => text[row].to_owned(),
+    };
+    rows.into_iter().enumerate().map(|row| Line::styled(shown(row), style)).collect()
 }
 
 /// A hint with the key that it is about; `None` where it has none.

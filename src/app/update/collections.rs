@@ -125,7 +125,7 @@ impl State {
         match self.collections.entry() {
             Some(Entry::Readable(info)) => {
                 let info = Arc::clone(info);
-                self.notice = Some(format!("questions go to {} from now on", one_line(&info.name)));
+                self.report(format!("questions go to {} from now on", one_line(&info.name)));
                 self.use_collection(info.name.clone(), Some(info));
                 (self.view, self.focus) = (View::Chat, Focus::Input);
                 self.ask_waiting()
@@ -242,7 +242,7 @@ impl State {
             Step::Drop(_) | Step::Browse(_) | Step::Choose | Step::Create(_) => {}
         }
         self.neighbours.retain(|(collection, _), _| collection != name);
-        self.notice = Some(format!("dropped {}", one_line(name)));
+        self.report(format!("dropped {}", one_line(name)));
         if self.collection_name() == Some(name) {
             self.fall_back();
         }
@@ -264,7 +264,7 @@ impl State {
             Some(_) | None if name == CollectionInfo::HANDBOOK => "it holds nothing: ‹reindex› indexes it",
             Some(_) | None => "it holds nothing yet",
         };
-        self.notice = self.notice.take().map(|told| format!("{told}; {name} is in use now, {then}"));
+        self.done = self.done.take().map(|told| format!("{told}; {name} is in use now, {then}"));
         self.use_collection(name.to_owned(), next);
     }
 
@@ -357,7 +357,7 @@ impl State {
             // It shows from the start; what there is of it comes with the next list.
             entries.insert(at, Entry::Readable(CollectionInfo::empty(&name).into()));
         }
-        self.notice = Some(format!("indexing into {name}; ‹ingest› shows how far it is"));
+        self.report(format!("indexing into {name}; ‹ingest› shows how far it is"));
         vec![self.start_ingest(name, vec![source], false)]
     }
 

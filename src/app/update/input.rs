@@ -14,7 +14,7 @@ impl State {
         if !fits {
             self.notice = Some("the question is too long: its end was cut off".to_owned());
         } else if lines >= LONG_LINES || characters >= LONG_CHARACTERS {
-            self.notice = Some(format!("{lines} lines, {characters} characters put in; nothing is asked before ‹ask›"));
+            self.report(format!("{lines} lines, {characters} characters put in; nothing is asked before ‹ask›"));
         }
     }
 
@@ -53,7 +53,7 @@ impl State {
     pub(super) fn restore_draft(&mut self, draft: &str) {
         if self.input.is_empty() && self.turns.is_empty() {
             self.input.insert(draft);
-            self.notice = Some("what you had written is back; ‹interrupt› clears it".to_owned());
+            self.report("what you had written is back; ‹interrupt› clears it".to_owned());
         } else {
             self.history.push(draft);
         }

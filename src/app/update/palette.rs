@@ -111,7 +111,7 @@ impl State {
             Setting::Model(name) => return vec![Effect::UseModel(name)],
             Setting::Collection(name) => return self.use_named(name),
         };
-        self.notice = Some(format!("{now} from now on"));
+        self.report(format!("{now} from now on"));
         Vec::new()
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    app::{Edit, IngestAction},
+    app::{Copied, Edit, IngestAction},
     domain::{
         Candidate, Chunk, ChunkId, CollectionInfo, FinishReason, IngestReport, JobId, Metric, Mode, Passage,
         ProgressSnapshot, Scores,
@@ -194,7 +194,7 @@ fn an_ingest_stops_when_it_is_asked_for_twice_and_only_then() {
     let mut state = ready();
     assert_eq!(act(&mut state, Action::Reindex), [indexes(1)]);
     assert_eq!(act(&mut state, Action::Reindex), []);
-    assert!(state.notice.as_deref().is_some_and(|notice| notice.contains("under way")));
+    assert!(state.told().is_some_and(|notice| notice.contains("under way")));
     act(&mut state, Action::SwitchView(View::Ingest));
     assert_eq!(act(&mut state, Action::Ingest(IngestAction::Stop)), []);
     act(&mut state, Action::Ingest(IngestAction::Select(1)));
@@ -205,7 +205,7 @@ fn an_ingest_stops_when_it_is_asked_for_twice_and_only_then() {
     assert_eq!(state.ingest.as_ref().map(|job| (job.snapshot.documents_done, job.stopping)), Some((5, true)));
     let stopped = IngestReport { interrupted: true, ..IngestReport::default() };
     state.update(ingested(1, Ok(stopped), 41));
-    assert!(state.ingest.is_none() && state.notice.as_deref().is_some_and(|n| n.contains("stopped")));
+    assert!(state.ingest.is_none() && state.told().is_some_and(|n| n.contains("stopped")));
     act(&mut state, Action::Escape);
     assert_eq!(state.view, View::Chat);
     assert_eq!(act(&mut state, Action::Reindex), [indexes(2)]);
@@ -223,6 +223,33 @@ fn two_interrupts_in_a_row_quit() {
     assert_eq!(act(&mut state, Action::Interrupt), [Effect::CancelTurn(TurnId(1))]);
     state.update(Event::Notice("in between".to_owned()));
     assert_eq!(act(&mut state, Action::Interrupt), [Effect::Quit]);
+}
+
+#[test]
+fn what_was_done_is_told_until_the_person_goes_on_and_what_failed_stays() {
+    let copied = |clipboard| {
+        let what = "the answer".to_owned();
+        Event::Copied(Copied { what, characters: 9, clipboard, terminal: false })
+    };
+    let mut state = ready();
+    state.update(copied(Ok(())));
+    act(&mut state, Action::Scroll(Scroll::Help(1)));
+    assert!(state.told().is_some_and(|told| told.starts_with("copied the answer")));
+    act(&mut state, Action::Insert("x".to_owned()));
+    assert_eq!(state.told(), None);
+    state.update(Event::Done("written".to_owned()));
+    state.update(copied(Err("there is none".to_owned())));
+    let failed = state.told().unwrap().to_owned();
+    assert!(failed.contains("‹export› writes"), "{failed}: what else can be done");
+    act(&mut state, Action::Insert("x".to_owned()));
+    assert_eq!(state.told(), Some(&*failed));
+    state.update(Event::Done("written".to_owned()));
+    assert_eq!(state.told(), Some("written"), "the last word");
+    act(&mut state, Action::SwitchView(View::Ingest));
+    assert_eq!(state.told(), None);
+    state.update(Event::Notice("no".to_owned()));
+    act(&mut state, Action::Escape);
+    assert_eq!(state.told(), None);
 }
 
 #[test]

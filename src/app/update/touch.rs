@@ -8,6 +8,17 @@ use crate::{
 };
 
 impl Action {
+    /// Whether the person does something else with it: what was done before is no longer told then.
+    pub(super) fn goes_on(&self) -> bool {
+        match self {
+            Self::Scroll(_) | Self::Copy(_) | Self::Redraw | Self::Suspend => false,
+            Self::Touch(touch) => {
+                !matches!(touch, TouchAction::Press { .. } | TouchAction::Drag { .. } | TouchAction::Unselect)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether what is selected with the mouse stays so.
     pub(super) fn keeps_selection(&self) -> bool {
         match self {
@@ -73,7 +84,7 @@ impl State {
                 } else {
                     "mouse to the terminal: it selects and copies as everywhere else"
                 };
-                self.notice = Some(told.to_owned());
+                self.report(told.to_owned());
                 return vec![Effect::CaptureMouse(self.touch.mouse)];
             }
         }

@@ -75,11 +75,12 @@ impl Effects {
         self.answer(&self.shared.cancel, async move |shared| {
             let folder = shared.history_file.with_file_name("exports");
             let written = tokio::task::spawn_blocking(move || export::write(&folder, &json)).await;
-            Event::Notice(match written {
-                Ok(Ok(file)) => format!("written to {}", file.display()),
-                Ok(Err(error)) => format!("the turn could not be written: {error}"),
-                Err(error) => format!("the turn could not be written: {error}"),
-            })
+            let failed = |error| Event::Notice(format!("the turn could not be written: {error}"));
+            match written {
+                Ok(Ok(file)) => Event::Done(format!("written to {}", file.display())),
+                Ok(Err(error)) => failed(error.to_string()),
+                Err(error) => failed(error.to_string()),
+            }
         });
     }
 }

@@ -71,7 +71,8 @@ fn another_theme_is_taken_up_by_everything_that_was_drawn_before() {
         let mut world = chat(120, 30, ThemeName::Terminal, Look::default());
         world.draw();
         world.send(Event::Action(Action::SetTheme(theme)));
-        world.state.notice = None;
+        world.send(Event::Action(Action::Help));
+        world.send(Event::Action(Action::Help));
         let fresh = chat(120, 30, theme, Look::default()).draw().clone();
         assert_eq!(*world.draw(), fresh, "{theme}");
     }

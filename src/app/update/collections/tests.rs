@@ -74,7 +74,7 @@ fn dropping(state: &State) -> &Dropping {
 }
 
 fn told(state: &State, text: &str) -> bool {
-    state.notice.as_deref().is_some_and(|notice| notice.contains(text))
+    state.told().is_some_and(|notice| notice.contains(text))
 }
 
 #[test]
