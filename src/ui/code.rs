@@ -93,6 +93,11 @@ impl Code {
     }
 }
 
+/// The language that a fence names, if it does.
+pub fn language(fence: &str) -> &str {
+    fence.split([' ', ',', '{', '\t']).next().unwrap_or_default()
+}
+
 /// What of a line is highlighted.
 fn shown(line: &str) -> &str {
     if line.len() > LONGEST { "" } else { line }
@@ -105,7 +110,7 @@ struct Lent(Highlighter, String);
 impl Lent {
     /// `None` for languages that are not known.
     fn of(fence: &str) -> Option<Self> {
-        let language = fence.split([' ', ',', '{', '\t']).next().unwrap_or_default().to_ascii_lowercase();
+        let language = language(fence).to_ascii_lowercase();
         let extension = match language.as_str() {
             "rust" => "rs",
             "python" | "python3" => "py",

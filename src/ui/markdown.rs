@@ -9,15 +9,17 @@ use ratatui::{
 };
 
 use super::{
-    code::Code,
+    code::{self, Code},
     inline::{Inline, Joint, cut, is_joint, joint, row_width},
     table::Table,
     theme::Theme,
 };
-use crate::text::sanitise;
+use crate::text::{fit, one_line, sanitise};
 
 /// Columns that text keeps however deep it is nested, where the width has them.
 const MIN_TEXT: usize = 12;
+/// Before what goes on with a line of code that is longer than a row.
+const BROKEN: &str = "↪";
 /// While it grows, a last block is parsed again when it got longer by one part in so many: the work stays proportional
 /// to the length of the text even if all of it is one block.
 const GROWTH: usize = 32;
@@ -297,6 +299,7 @@ impl Blocks {
                 }
                 self.codes_seen += 1;
                 self.code = Some(String::new());
+                self.label(fence);
             }
             Tag::List(number) => {
                 self.flush();
@@ -376,10 +379,10 @@ impl Blocks {
                 for (at, line) in code.trim_end_matches('\n').split('\n').enumerate() {
                     let mut start = 0;
                     for (y, piece) in cut(line, columns - indent).into_iter().enumerate() {
-                        let indent = Span::raw(" ".repeat(indent));
-                        let joint = joint(if y == 0 { Joint::Line } else { Joint::Nothing });
+                        let (sign, goes_on) = if y == 0 { ("", Joint::Line) } else { (BROKEN, Joint::Nothing) };
+                        let margin = Span::styled(format!("{:<indent$}", fit(sign, indent)), self.theme.dim);
                         let spans = colours.spans(at, piece, start, &self.theme);
-                        self.row([indent, joint].into_iter().chain(spans).collect());
+                        self.row([margin, joint(goes_on)].into_iter().chain(spans).collect());
                         start += piece.len();
                     }
                 }
@@ -458,6 +461,15 @@ impl Blocks {
         for row in rows {
             self.row(row);
         }
+    }
+
+    /// Tells the language of the code that comes, and blocks apart that follow each other. It is all margin, since it is
+    /// no text of the document.
+    fn label(&mut self, fence: &str) {
+        let language = one_line(code::language(fence));
+        let named = if language.is_empty() { "code" } else { &language };
+        let label = fit(&format!("─ {named}"), self.columns());
+        self.row(vec![Span::styled(label, self.theme.dim), joint(Joint::Nothing)]);
     }
 
     /// The empty row between two blocks.

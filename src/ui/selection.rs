@@ -48,9 +48,10 @@ fn slice(line: &Line<'_>, (start, end): (usize, usize)) -> String {
 pub fn text<'a>(rows: impl Iterator<Item = (isize, &'a Line<'static>)>, ends: (Point, Point), gutter: usize) -> String {
     let mut text = String::new();
     let inside = rows.filter(|(row, _)| (ends.0.row..=ends.1.row).contains(row));
-    for (at, (row, line)) in inside.enumerate() {
+    for (row, line) in inside {
         match joined(line).0 {
-            _ if at == 0 => {}
+            // Nor does it begin with what is above its first text, such as the name of a language.
+            _ if text.is_empty() => {}
             Joint::Line => {
                 text.truncate(text.trim_end_matches(' ').len());
                 text.push('\n');
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn rows_that_were_one_line_are_one_again_and_margins_are_left_out() {
-        let answer = "A paragraph that is broken into rows.\n\n- an item that is wrapped as well\n- two\n\n```\nlet code = is_kept(to, the, letter);\n    indented\n```\n\n> a quotation over rows\n>\n> and more\n";
+        let answer = "A paragraph that is broken into rows.\n\n- an item that is wrapped as well\n- two\n\n```rust\nlet code = is_kept(to, the, letter);\n    indented\n```\n\n> a quotation over rows\n>\n> and more\n";
         for columns in 14..60 {
             let mut markdown = Markdown::new(columns, 0, Theme::default());
             markdown.update(answer, true);

@@ -57,9 +57,16 @@ fn every_kind_of_block() {
 #[test]
 fn unknown_citations_are_marked_and_literals_are_none() {
     let markdown = rendered("a[1][9]. `b[8]` [2, 5] [x] [](y) [0] [99999999999]\n\n    [6]\n", 80);
-    let expected = "a[1][9?]. b[8] [2, 5?] [x]  (y) [0?] [99999999999]\n\n  [6]";
+    let expected = "a[1][9?]. b[8] [2, 5?] [x]  (y) [0?] [99999999999]\n\n─ code\n  [6]";
     assert_eq!(plain(markdown.rows()), expected);
     assert_eq!(markdown.unknown_citations().iter().copied().collect::<Vec<_>>(), [0, 5, 9]);
+}
+
+#[test]
+fn blocks_of_code_are_told_apart_and_so_are_lines_and_rows() {
+    let text = "```rust,ignore\nlet one = a_long_name();\n\n```\n```\nlast()\n```\n- ```&#27;[31mpy\n  x\n  ```\n";
+    let expected = "─ rust\n  let one = a_\n↪ long_name();\n\n─ code\n  last()\n\n• ─ [31mpy\n    x";
+    assert_eq!(plain(rendered(text, 14).rows()), expected);
 }
 
 /// Lines that mean something to a Markdown parser, in any order.
