@@ -137,6 +137,10 @@ impl Markdown {
                 blocks.between = !self.rows.is_empty();
                 blocks.codes.iter_mut().take(blocks.codes_seen).for_each(Code::rest);
             }
+            let event = match event {
+                Event::SoftBreak if is_footnote(&self.tail[range.end..]) => Event::HardBreak,
+                event => event,
+            };
             match event {
                 Event::Start(_) => depth += 1,
                 Event::End(_) => depth -= 1,
@@ -169,14 +173,25 @@ impl Markdown {
     }
 }
 
+/// Whether a text begins with the definition of a footnote, such as `[^1]: x`. They are shown as they are written, each on
+/// a line of its own: what the parser would make of them changes with every definition that comes after.
+fn is_footnote(text: &str) -> bool {
+    let line = text.lines().next().unwrap_or_default();
+    let name = line.trim_start_matches([' ', '>']).strip_prefix("[^").and_then(|rest| rest.split_once(']'));
+    name.is_some_and(|(_, behind)| behind.trim_start_matches(JOINER).starts_with(':'))
+}
+
+/// Stands where the parser would see something that isn't there. No sanitised text holds one, and with everything
+/// invisible it is dropped again.
+const JOINER: char = '\u{2060}';
+
 /// Sanitises whole lines or the beginning of one.
 ///
-/// `[1]: x` would be taken for the definition of a link, vanish, and change what stands far above it. A word joiner,
-/// which no sanitised text holds, keeps it a plain text; it is dropped again with everything invisible.
+/// `[1]: x` would be taken for the definition of a link, vanish, and change what stands far above it.
 fn push_clean(to: &mut String, text: &str) {
     let clean = sanitise(text);
     if clean.contains("]:") {
-        to.push_str(&clean.replace("]:", "]\u{2060}:"));
+        to.push_str(&clean.replace("]:", &format!("]{JOINER}:")));
     } else {
         to.push_str(&clean);
     }

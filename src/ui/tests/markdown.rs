@@ -69,6 +69,13 @@ fn blocks_of_code_are_told_apart_and_so_are_lines_and_rows() {
     assert_eq!(plain(rendered(text, 14).rows()), expected);
 }
 
+#[test]
+fn footnotes_keep_their_lines() {
+    let text = "It is so[^1], or so[^b].\n\n[^1]: The first, which\ngoes on.\n[^b]: The second.\n> quoted\n> [^3]: third\nand [^1] again\n";
+    let expected = "It is so[^1], or so[^b].\n\n[^1]: The first, which goes on.\n[^b]: The second.\n\n│ quoted\n│ [^3]: third and [^1] again";
+    assert_eq!(plain(rendered(text, 60).rows()), expected);
+}
+
 /// Lines that mean something to a Markdown parser, in any order.
 fn texts() -> impl Strategy<Value = String> {
     let line = proptest::sample::select(vec![
@@ -98,6 +105,8 @@ fn texts() -> impl Strategy<Value = String> {
         "|---|---|",
         "| 漢字 | `x` |",
         "[1]: http://x",
+        "[^1]: note",
+        "[^1",
         "[1]",
         "[t](u)",
         "![p](q)",
