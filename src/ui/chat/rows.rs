@@ -406,8 +406,9 @@ fn head(turn: &Turn, key: &Key, theme: &Theme, width: usize) -> Vec<Line<'static
         rows.push(Line::styled("thinking:", theme.dim));
         rows.extend(thought.into_iter().rev().take(THOUGHT_ROWS).rev());
     } else {
-        let length = turn.reasoning.chars().count();
-        rows.extend(paragraph(&format!("(it thought first: {length} characters)"), width, theme.dim));
+        let length = counted(turn.reasoning.chars().count() as u64, "character");
+        let told = format!("(it thought first: {length}; /evidence shows them below the prompt)");
+        rows.extend(paragraph(&told, width, theme.dim));
     }
     rows
 }

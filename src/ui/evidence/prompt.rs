@@ -1,4 +1,4 @@
-//! The messages as they were sent, each with its length.
+//! The messages as they were sent, each with its length, and what the model thought before it answered.
 
 use ratatui::{style::Style, text::Line};
 
@@ -6,7 +6,10 @@ use super::{
     super::{inline::paragraph, passages::CHARS_PER_TOKEN, theme::Theme},
     Wrapped,
 };
-use crate::domain::{Role, Turn, TurnId, TurnState};
+use crate::{
+    domain::{Role, Turn, TurnId, TurnState},
+    text::counted,
+};
 
 #[derive(Debug, PartialEq)]
 pub struct Key {
@@ -14,13 +17,15 @@ pub struct Key {
     messages: usize,
     counted: bool,
     used: bool,
+    thought: usize,
     running: bool,
     columns: usize,
 }
 
 pub fn key(turn: &Turn, columns: usize) -> Key {
     let (messages, counted, used) = (turn.prompt.len(), !turn.prompt_tokens.is_empty(), turn.usage.is_some());
-    Key { turn: turn.id, messages, counted, used, running: turn.state.is_running(), columns }
+    let (thought, running) = (turn.reasoning.len(), turn.state.is_running());
+    Key { turn: turn.id, messages, counted, used, thought, running, columns }
 }
 
 pub fn wrap(turn: &Turn, columns: usize, theme: &Theme) -> Wrapped {
@@ -55,7 +60,8 @@ pub fn wrap(turn: &Turn, columns: usize, theme: &Theme) -> Wrapped {
         Some(usage) => format!("{} tokens by the server's count", usage.prompt_tokens),
         None => format!("about {} tokens", lengths.iter().sum::<usize>()),
     };
-    let mut rows = paragraph(&format!("Tokens of a message: {how}."), columns, theme.dim);
+    let end = if turn.reasoning.is_empty() { "" } else { " What the model thought stands at the end." };
+    let mut rows = paragraph(&format!("Tokens of a message: {how}.{end}"), columns, theme.dim);
     for (message, length) in turn.prompt.iter().zip(lengths) {
         let role = match message.role {
             Role::System => "system",
@@ -65,6 +71,12 @@ pub fn wrap(turn: &Turn, columns: usize, theme: &Theme) -> Wrapped {
         rows.push(Line::default());
         rows.push(Line::styled(format!("{role} · about {length} tokens"), theme.heading));
         rows.extend(paragraph(message.content.trim_end(), columns, Style::new()));
+    }
+    if !turn.reasoning.is_empty() {
+        let length = counted(turn.reasoning.chars().count() as u64, "character");
+        rows.push(Line::default());
+        rows.push(Line::styled(format!("thought · {length}"), theme.heading));
+        rows.extend(paragraph(turn.reasoning.trim_end(), columns, Style::new()));
     }
     Wrapped { title: format!("Prompt · {whole}"), rows, ..Wrapped::default() }
 }

@@ -130,6 +130,30 @@ fn empty_loading_failed_and_full_at_every_size() {
 }
 
 #[test]
+fn what_the_model_thought_can_be_read_after_the_answer() {
+    let (mut world, turn) = shown(80, 24);
+    world.send(retrieved(turn, &[]));
+    let prompt = |world: &mut World| {
+        world.keys("⇥⇥⇥⇥G");
+        world.screen()
+    };
+    assert!(!prompt(&mut world).contains("thought"));
+    let thought = format!("{}Therefore a log.", "A step of it.\n".repeat(40));
+    world.send(Event::Reasoning { turn, text: thought });
+    world.send(delta(turn, "In a log."));
+    world.send(finished(turn, FinishReason::Stop));
+    world.keys("G");
+    let screen = world.screen();
+    assert!(screen.contains("A step of it.") && screen.contains("Therefore a log."), "{screen}");
+    world.keys("g");
+    assert!(world.screen().contains("stands at the end."), "{}", world.screen());
+    world.state.view = View::Chat;
+    let screen = world.screen();
+    let told = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("/evidence shows them below the prompt"), "{screen}");
+}
+
+#[test]
 fn the_map_at_every_size() {
     for (columns, rows) in SIZES {
         let mut world = answered(columns, rows);
