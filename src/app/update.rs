@@ -433,7 +433,11 @@ impl State {
         if let Store::Open { name, collection, .. } = &mut self.store
             && *name == changed.name
         {
-            *collection = Some(changed);
+            *collection = Some(Arc::clone(&changed));
+        }
+        let known = self.collections.entries.iter_mut().flatten();
+        if let Some(entry) = known.into_iter().find(|entry| entry.name() == changed.name) {
+            *entry = super::Entry::Readable(changed);
         }
     }
 

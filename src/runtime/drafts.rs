@@ -109,19 +109,17 @@ impl Drop for Drafts {
 /// The file for this process's draft in a folder, as long as the lock beside it is held: windows side by side each have
 /// their own. One that a window has left is taken up before an empty one.
 pub fn claim(folder: &Path) -> (PathBuf, Option<fs::File>) {
-    let free = (1..=MOST_WINDOWS).filter_map(|n| {
-        let name = if n == 1 { "draft".to_owned() } else { format!("draft-{n}") };
-        let lock = fs::File::create(folder.join(format!("{name}.lock"))).ok()?;
-        lock.try_lock().ok()?;
-        Some((folder.join(name), lock))
-    });
-    let mut free: Vec<_> = free.collect();
-    let at = free.iter().position(|(file, _)| file.exists()).unwrap_or(0);
-    if free.is_empty() {
-        return (folder.join(format!("draft-{}", std::process::id())), None);
+    let names = || (1..=MOST_WINDOWS).map(|n| if n == 1 { "draft".to_owned() } else { format!("draft-{n}") });
+    let left = names().filter(|name| folder.join(name).exists());
+    for name in left.chain(names()) {
+        let lock = fs::File::create(folder.join(format!("{name}.lock")));
+        if let Ok(lock) = lock
+            && lock.try_lock().is_ok()
+        {
+            return (folder.join(name), Some(lock));
+        }
     }
-    let (file, lock) = free.swap_remove(at);
-    (file, Some(lock))
+    (folder.join(format!("draft-{}", std::process::id())), None)
 }
 
 /// What the program left when it ended last; empty where there is nothing.

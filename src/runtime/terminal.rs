@@ -23,7 +23,8 @@ use crossterm::{
     execute, queue,
     style::{Print, ResetColor},
     terminal::{
-        EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+        Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
+        disable_raw_mode, enable_raw_mode,
     },
 };
 use futures_util::Stream;
@@ -56,7 +57,8 @@ type Switch = fn(&mut Vec<u8>) -> io::Result<()>;
 /// alternate screen, so they go before it does. The title is kept on the terminal's own stack (xterm's window operations
 /// 22 and 23); where there is none it is left empty.
 const MODES: &[(Switch, Switch)] = &[
-    (|out| queue!(out, EnterAlternateScreen), |out| queue!(out, LeaveAlternateScreen)),
+    // Where it is on already, what was drawn there is still on it.
+    (|out| queue!(out, EnterAlternateScreen, Clear(ClearType::All)), |out| queue!(out, LeaveAlternateScreen)),
     (|out| queue!(out, Print("\x1b[22;0t")), |out| queue!(out, SetTitle(""), Print("\x1b[23;0t"))),
     (|out| queue!(out, EnableBracketedPaste), |out| queue!(out, DisableBracketedPaste)),
     (|out| queue!(out, EnableFocusChange), |out| queue!(out, DisableFocusChange)),

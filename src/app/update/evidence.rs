@@ -70,7 +70,11 @@ impl State {
         let candidates = self.evidence.found(turn).map_or(&turn.candidates, |found| &found.candidates);
         let ids: Vec<_> = candidates.iter().take(Map::MOST).map(|candidate| candidate.id).collect();
         // A search with other settings mostly finds what is there already.
-        if self.evidence.map_of(turn).is_some_and(|map| ids.iter().all(|id| map.asked.contains(id))) {
+        if self
+            .evidence
+            .map_of(turn)
+            .is_some_and(|map| !matches!(map.made, Some(Err(_))) && ids.iter().all(|id| map.asked.contains(id)))
+        {
             return None;
         }
         let (turn, question, collection) = (turn.id, turn.question.clone(), self.evidence.collection(turn).to_owned());
@@ -123,7 +127,9 @@ impl State {
                 return self.retrieve_again(collection, settings);
             }
             EvidenceAction::ChooseCollection => {
-                let Some(turn) = self.shown_turn().filter(|turn| !turn.candidates.is_empty()) else {
+                let Some(turn) =
+                    self.shown_turn().filter(|turn| !turn.state.is_running() || !turn.candidates.is_empty())
+                else {
                     return Vec::new();
                 };
                 let collection = self.evidence.collection(turn).to_owned();
@@ -171,7 +177,10 @@ impl State {
     /// What was found before stays until there is something new.
     fn retrieve_again(&mut self, collection: String, settings: SearchSettings) -> Vec<Effect> {
         let request = self.collections.request();
-        let Some(turn) = self.shown_turn().filter(|turn| !turn.candidates.is_empty()) else { return Vec::new() };
+        let Some(turn) = self.shown_turn().filter(|turn| !turn.state.is_running() || !turn.candidates.is_empty())
+        else {
+            return Vec::new();
+        };
         let (id, question) = (turn.id, turn.question.clone());
         let ended = self.evidence.rerun_of(turn).and_then(|rerun| rerun.ended.clone());
         let running = Some(request);

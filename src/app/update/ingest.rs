@@ -17,11 +17,20 @@ impl State {
             self.model = Model::default();
             effects.push(Effect::RetryModel);
         }
-        let selected = self.collections.entry().filter(|_| self.view == View::Collections);
+        // What could not be finished is gone on with where it is told of; in the list of collections it is the selected one.
+        let unfinished = self.last_ingest.as_ref().filter(|ended| match &ended.result {
+            Ok(report) => report.interrupted,
+            Err(_) => true,
+        });
+        let selected = match self.view {
+            View::Collections => self.collections.entry().map(|entry| entry.name().to_owned()),
+            View::Ingest => unfinished.map(|ended| ended.collection.clone()),
+            View::Chat | View::Evidence => None,
+        };
         match (&self.store, &self.ingest) {
             (_, Some(_)) => self.notice = Some(UNDER_WAY.to_owned()),
             (Store::Open { name, .. }, None) => {
-                let name = selected.map_or(name.as_str(), |entry| entry.name()).to_owned();
+                let name = selected.unwrap_or_else(|| name.clone());
                 effects.push(self.start_ingest(name, Vec::new(), force));
             }
             (Store::Opening, None) => self.notice = Some("the store is still being opened".to_owned()),
@@ -141,12 +150,13 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         0 => String::new(),
         n => format!(" · {n} skipped, ‹ingest› says why"),
     };
+    let removed = if report.removed == 0 { String::new() } else { format!(" · {} removed", report.removed) };
     if report.interrupted {
         format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")
     } else if report.unchanged == report.documents && report.removed == 0 {
         format!("nothing has changed: {totals}{skipped}")
     } else {
-        format!("indexed {totals} in {:.1} s{skipped}", report.seconds)
+        format!("indexed {totals} in {:.1} s{removed}{skipped}", report.seconds)
     }
 }
 

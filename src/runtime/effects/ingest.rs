@@ -99,18 +99,24 @@ impl Shared {
                 self.send(Event::CollectionChanged(Arc::new(info))).await;
             }
         }
-        let Some(model) = reins.cancel.run_until_cancelled(self.model(None)).await else {
-            // Stopped while it waited for the model: what the collection holds is as it was.
+        // Stopped before anything was done: what the collection holds is as it was.
+        let stopped = async || {
             let left = store.collection(&collection).await?;
             let (documents, passages) = left.as_ref().map_or((0, 0), |info| (info.documents, info.passages));
-            return Ok((IngestReport { documents, passages, interrupted: true, ..IngestReport::default() }, left));
+            Ok((IngestReport { documents, passages, interrupted: true, ..IngestReport::default() }, left))
+        };
+        let Some(model) = reins.cancel.run_until_cancelled(self.model(None)).await else {
+            return stopped().await;
         };
         job.embedder = match model {
             Model::Ready(embedder) => Some(embedder),
             Model::Missing | Model::Pending => None,
         };
         let report = tokio::select! {
-            report = rag::ingest(&job, &reins.progress, &reins.pause, &reins.cancel) => report?,
+            report = rag::ingest(&job, &reins.progress, &reins.pause, &reins.cancel) => match report {
+                Err(RagError::Interrupted) => return stopped().await,
+                report => report?,
+            },
             never = self.follow(store.as_ref(), &collection, reins) => match never {},
         };
         Ok((report, store.collection(&collection).await?))

@@ -127,3 +127,19 @@ fn a_question_in_the_middle_is_told_what_it_can_not_know() {
     };
     assert_eq!((notices(3), notices(8)), (1, 0));
 }
+
+#[test]
+fn what_could_not_be_finished_is_gone_on_with_where_it_is_told_of() {
+    let interrupted = IngestReport { interrupted: true, ..IngestReport::default() };
+    for (result, expected) in
+        [(Ok(interrupted), "other"), (Err("no".to_owned()), "other"), (Ok(IngestReport::default()), "handbook")]
+    {
+        let mut state = ready();
+        state.start_ingest("other".to_owned(), Vec::new(), false);
+        state.update(ingested(1, result, 41));
+        state.update(Event::Action(Action::SwitchView(View::Ingest)));
+        let again = state.update(Event::Action(Action::Reindex));
+        let [Effect::StartIngest { collection, .. }] = &again[..] else { panic!("{again:?}") };
+        assert_eq!(collection, expected);
+    }
+}
