@@ -12,7 +12,8 @@ use crate::text::{is_plain, width};
 /// Writes cells to the terminal; everything else is left to crossterm.
 ///
 /// Terminals disagree on how wide some characters are. Behind each one that they may disagree on the cursor is set anew,
-/// and the columns that it takes are blanked before, so that no more than its own cell looks otherwise than meant. And the
+/// and the columns that it takes are blanked before, so that the rest of the row is not shifted. Where a terminal draws one
+/// wider than we count it, the neighbour that it covers stays covered until it changes itself. And the
 /// sixteen colours are written as ECMA-48 and its common extension have them (30-37, 90-97), which every terminal with
 /// colours knows; crossterm writes them as numbers of 256.
 #[derive(Debug)]
