@@ -187,6 +187,18 @@ fn it_is_stopped_and_goes_on_whoever_does_it() {
     let shell =
         |screen: &vt100::Screen| !screen.alternate_screen() && screen.contents().trim_end().ends_with("prompt>");
     pty.wait_for("the application", shown);
+    // The shell asks again as soon as its own child has stopped; a thread that still runs would take what is typed.
+    let stopped = |pid: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let is_stopped = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        };
+        while !std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(is_stopped) {
+            assert!(Instant::now() < deadline, "it goes on");
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
     let child = |pid: &str| {
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         children.split_whitespace().next().unwrap().to_owned()
@@ -198,12 +210,14 @@ fn it_is_stopped_and_goes_on_whoever_does_it() {
     pty.wait_for_text("> draft");
     pty.send(CTRL_Z);
     pty.wait_for("the shell after Ctrl-Z", shell);
+    stopped(&pid);
     assert!(pty.left_behind().is_empty(), "Ctrl-Z leaves {:?}", pty.left_behind());
     pty.send("clear; fg\n");
     pty.wait_for("the application after fg", |screen| shown(screen) && screen.contents().contains("> draft"));
 
     signal("-TSTP", &pid);
     pty.wait_for("the shell after SIGTSTP", shell);
+    stopped(&pid);
     assert!(pty.left_behind().is_empty(), "SIGTSTP leaves {:?}", pty.left_behind());
     pty.send("clear; fg\n");
     pty.wait_for("the application after fg", shown);
@@ -211,6 +225,7 @@ fn it_is_stopped_and_goes_on_whoever_does_it() {
     // Nothing can be done about SIGSTOP; the shell is where the application was, and all is set anew afterwards.
     signal("-STOP", &format!("-{job}"));
     pty.wait_for_text("prompt>");
+    stopped(&pid);
     pty.send("stty sane; echo RUBB''ISH\n");
     pty.wait_for_text("RUBBISH");
     pty.send("fg\n");
@@ -224,6 +239,7 @@ fn it_is_stopped_and_goes_on_whoever_does_it() {
 
     pty.send(CTRL_Z);
     pty.wait_for("the shell again", shell);
+    stopped(&pid);
     pty.send(&format!("kill {pid}; kill -CONT %1\n"));
     assert_eq!(content(&home.path().join("ended")), "143");
     assert!(pty.left_behind().is_empty(), "ended in the background it leaves {:?}", pty.left_behind());
