@@ -65,6 +65,16 @@ impl Command {
         told + rest
     }
 
+    /// The list of commands and a slash offer it here: what the conversation's own keys do can be done from the question
+    /// too, where these keys are letters.
+    pub fn is_offered(&self, place: Place) -> bool {
+        let beside = matches!(
+            self.does,
+            Does::Act(Action::Find(FindAction::Open) | Action::Copy(CopyAction::Question | CopyAction::Code(_)))
+        ) && Places::QUESTION.contains(place);
+        self.is_listed() && (self.places.contains(place) || beside)
+    }
+
     /// It does something that can be chosen from a list, and not only a step in a text or a list.
     pub fn is_listed(&self) -> bool {
         match &self.does {

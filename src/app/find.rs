@@ -24,6 +24,8 @@ pub enum FindAction {
 
 impl State {
     pub(super) fn act_on_find(&mut self, action: FindAction) {
+        // It may have been chosen there.
+        self.palette = None;
         match action {
             FindAction::Open => {
                 self.focus = Focus::Chat;

@@ -85,12 +85,14 @@ impl State {
         let mut found: Vec<(u32, Choice)> = Vec::new();
         let mut fuzzy = Fuzzy::new(written.trim_end(), AtomKind::Fuzzy);
         let mut told = Fuzzy::new(written.trim_end(), AtomKind::Substring);
-        for command in COMMANDS.iter().filter(|command| command.is_listed() && command.places.contains(here)) {
-            // What it is called counts for more than what is told about it.
-            let name = fuzzy.score(command.name).map(|score| 4 * score);
-            // Behind a slash a name is written; letters that are strewn over a sentence mean nothing in any case.
-            let what = || told.score(command.what).filter(|_| !palette.slash);
-            if let Some(score) = name.or_else(what) {
+        for command in COMMANDS.iter().filter(|command| command.is_offered(here)) {
+            let score = if palette.slash {
+                begins(command.name, written.trim_end())
+            } else {
+                // What it is called counts for more than what is told about it, where strewn letters mean nothing.
+                fuzzy.score(command.name).map(|score| 4 * score).or_else(|| told.score(command.what))
+            };
+            if let Some(score) = score {
                 let result = match &command.does {
                     Does::Act(action) => Some(Ok(action.clone())),
                     Does::Move(_) | Does::Take { .. } => None,
@@ -161,14 +163,26 @@ impl State {
             ));
         };
         match &command.does {
-            Does::Act(_) if !command.places.contains(Place::Question) => {
+            Does::Act(_) if !command.is_offered(Place::Question) => {
                 Err(format!("/{name} does nothing here; ‹commands› lists what does"))
+            }
+            Does::Act(_) if !word.is_empty() => {
+                Err(format!("/{name} takes nothing more; a space before the slash asks it"))
             }
             Does::Act(action) => Ok(action.clone()),
             Does::Take { parse, .. } => parse(word),
             Does::Move(_) => Err(format!("/{name} does nothing here")),
         }
     }
+}
+
+/// Behind a slash a name is written: its beginning counts, or that of a later word in it. Letters strewn over it don't,
+/// or a slip of a finger would do something else.
+fn begins(name: &str, written: &str) -> Option<u32> {
+    if name.starts_with(written) {
+        return Some(if name == written { 3 } else { 2 });
+    }
+    name.match_indices('-').any(|(at, _)| name[at + 1..].starts_with(written)).then_some(1)
 }
 
 /// Finds what holds the letters of a query in their order, or each of its words.

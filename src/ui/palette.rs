@@ -62,7 +62,9 @@ fn row(
     theme: &Theme,
     columns: usize,
 ) -> Line<'static> {
-    let key = keymap.keys(choice.command, state.place_below()).first().map(ToString::to_string).unwrap_or_default();
+    let here = state.place_below();
+    let keys = if choice.command.places.contains(here) { keymap.keys(choice.command, here) } else { Vec::new() };
+    let key = keys.first().map(ToString::to_string).unwrap_or_default();
     let words = match (&choice.command.does, &choice.result) {
         (Does::Take { argument, .. }, None) => format!("{} {argument}", choice.words),
         _ => one_line(&choice.words),

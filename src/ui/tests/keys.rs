@@ -130,6 +130,7 @@ fn letters_strewn_over_a_sentence_are_no_command() {
     for (written, told) in [
         ("/hlep", "there is no command like \"hlep\""),
         ("/sort", "/sort does nothing here"),
+        ("/use", "/use does nothing here"),
         ("/quit now", "there is no command like \"quit now\""),
     ] {
         write(&mut world, written);
@@ -140,6 +141,16 @@ fn letters_strewn_over_a_sentence_are_no_command() {
         world.key(KeyModifiers::NONE, KeyCode::Esc);
         world.state.input.set("");
     }
+    // A later word of a name is as good as its first; a command that takes no word is not done where there is one.
+    write(&mut world, "/code");
+    assert!(world.screen().contains("copy-code"), "{}", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    world.state.input.set("");
+    world.input(Input::Paste("/quit now".to_owned()));
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    assert!(world.screen().contains("/quit takes nothing more; a space before"), "{}", world.screen());
+    assert_eq!((world.state.armed, world.state.input.text()), (None, "/quit now"));
+    world.state.input.set("");
     // In the list of all, words of what is told count, and a slash is as good as none.
     world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
     write(&mut world, "passages question");
@@ -169,6 +180,18 @@ fn the_key_of_a_shells_search_goes_on_in_the_search() {
     world.key(KeyModifiers::CONTROL, KeyCode::Char('s'));
     world.key(KeyModifiers::CONTROL, KeyCode::Char('r'));
     assert!(world.state.recall.is_some() && world.state.ingest.is_none() && world.effects.is_empty());
+}
+
+#[test]
+fn a_search_that_was_chosen_from_the_list_has_the_keys() {
+    for focus in [Focus::Input, Focus::Chat] {
+        let mut world = touch::conversation(80, 24);
+        world.state.focus = focus;
+        world.key(KeyModifiers::CONTROL, KeyCode::Char('p'));
+        write(&mut world, "find");
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        assert_eq!(world.state.place(), Place::Find, "{focus:?}: {}", world.screen());
+    }
 }
 
 #[test]
