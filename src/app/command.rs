@@ -3,7 +3,7 @@ use super::{
     Action, CollectionAction as Collection, CopyAction, Edit, EvidenceAction as Evidence, FindAction,
     IngestAction as Ingest, PaletteAction, Place, Places, RecallAction, Setting, TouchAction, View,
 };
-use crate::domain::Mode;
+use crate::domain::{Mode, SearchSettings};
 
 /// Something that a person can do, under a name that never changes: what keys are bound to in the configuration, what
 /// the palette lists, what stands behind a slash in the question.
@@ -203,6 +203,7 @@ pub static COMMANDS: &[Command] = &[
     evidence("fewer-passages", Evidence::LessK, "search again for one passage less", "k"),
     evidence("next-mode", Evidence::NextMode, "search again in the next mode", "mode"),
     evidence("next-weight", Evidence::NextWeight, "search again, vectors weighing a tenth more", "weight"),
+    evidence("rerank-again", Evidence::Rerank, "search again, the best 20 ordered by their likest sentence, or not", "rerank"),
     evidence("search-elsewhere", Evidence::ChooseCollection, "search again in another collection", "collection"),
     act("choose", Places::of(&[Place::Choosing]), Action::Evidence(Evidence::UseCollection), "search again in the selected one", "search"),
     evidence("answer-again", Evidence::Answer, "ask again with these settings", "answer"),
@@ -242,6 +243,7 @@ pub static COMMANDS: &[Command] = &[
     take("k", "NUMBER", k, "how many passages a question gets"),
     take("mode", "MODE", mode, "how questions are searched: hybrid, dense or keyword"),
     take("weight", "0 TO 1", weight, "how much vectors weigh beside keywords"),
+    take("rerank", "NUMBER", rerank, "how many of the best are ordered anew by their likest sentence; 0: none"),
     take("collection", "NAME", named_collection, "ask another collection from now on"),
     take("model", "NAME", model, "another model of the configured server answers from now on; none quotes"),
     act("mouse", Places::ALL, Action::Touch(TouchAction::Toggle), "the mouse to the terminal, or back", ""),
@@ -255,8 +257,15 @@ pub static COMMANDS: &[Command] = &[
 
 fn k(word: &str) -> Result<Action, String> {
     match word.parse() {
-        Ok(k) if (1..=100).contains(&k) => Ok(Action::Set(Setting::K(k))),
+        Ok(k) if (1..=SearchSettings::MOST_K).contains(&k) => Ok(Action::Set(Setting::K(k))),
         Ok(_) | Err(_) => Err(format!("k is a number from 1 to 100, not {word:?}")),
+    }
+}
+
+fn rerank(word: &str) -> Result<Action, String> {
+    match word.parse() {
+        Ok(n) if n <= SearchSettings::MOST_K => Ok(Action::Set(Setting::Rerank(n))),
+        Ok(_) | Err(_) => Err(format!("how many is a number from 0 to 100, not {word:?}")),
     }
 }
 

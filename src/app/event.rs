@@ -61,8 +61,8 @@ pub enum Event {
     Finished { turn: TurnId, finish: FinishReason, usage: Option<Usage>, timings: StageTimings },
     /// The turn failed; the text says why and what to do.
     TurnFailed { turn: TurnId, message: String },
-    /// The chunks around a passage of a collection, itself included, in order.
-    Neighbours { collection: String, id: ChunkId, chunks: Vec<Chunk> },
+    /// The chunks around a passage of a collection, itself included, in order; none where it is no longer there.
+    Neighbours { collection: String, id: ChunkId, result: Result<Vec<Chunk>, String> },
     /// An ingest's progress, a few times a second while it runs; `elapsed` leaves pauses out.
     IngestProgress { job: JobId, snapshot: ProgressSnapshot, elapsed: Duration },
     /// An ingest ended. `collection` is what it left.

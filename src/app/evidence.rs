@@ -99,6 +99,7 @@ pub enum SortBy {
     Dense,
     Keyword,
     Fused,
+    Rerank,
     Place,
 }
 
@@ -127,6 +128,8 @@ pub enum EvidenceAction {
     LessK,
     NextMode,
     NextWeight,
+    /// With the first candidates ordered anew by their sentences, or without.
+    Rerank,
     /// Lets the person choose a collection to search again in.
     ChooseCollection,
     /// Searches again in the chosen one.
@@ -191,6 +194,7 @@ impl SortBy {
             Self::Dense => "dense",
             Self::Keyword => "bm25",
             Self::Fused => "fused",
+            Self::Rerank => "rerank",
             Self::Place => "place",
         }
     }
@@ -200,7 +204,8 @@ impl SortBy {
             Self::Rank => Self::Dense,
             Self::Dense => Self::Keyword,
             Self::Keyword => Self::Fused,
-            Self::Fused => Self::Place,
+            Self::Fused => Self::Rerank,
+            Self::Rerank => Self::Place,
             Self::Place => Self::Rank,
         }
     }
@@ -212,14 +217,22 @@ impl SortBy {
             Self::Rank => Ordering::Equal,
             Self::Dense => by_rank(a.scores.dense_rank, b.scores.dense_rank),
             Self::Keyword => by_rank(a.scores.keyword_rank, b.scores.keyword_rank),
-            Self::Fused => {
-                let fused = |candidate: &Candidate| candidate.scores.fused.unwrap_or(f32::NEG_INFINITY);
-                fused(b).total_cmp(&fused(a))
+            Self::Fused => by_rank(a.scores.fused_rank, b.scores.fused_rank),
+            Self::Rerank => {
+                let score = |candidate: &Candidate| candidate.scores.rerank.unwrap_or(f32::NEG_INFINITY);
+                score(b).total_cmp(&score(a))
             }
-            Self::Place => (a.place.is_empty(), &a.place).cmp(&(b.place.is_empty(), &b.place)),
+            Self::Place => in_document(&a.place).cmp(&in_document(&b.place)),
         };
         order.then(a.rank.cmp(&b.rank))
     }
+}
+
+/// Orders places as they stand in their documents; what has none comes last.
+fn in_document(place: &str) -> (bool, &str, u32) {
+    let (document, lines) = place.rsplit_once(':').unwrap_or((place, ""));
+    let first = lines.split('-').next().and_then(|line| line.parse().ok());
+    (place.is_empty(), document, first.unwrap_or(0))
 }
 
 impl Evidence {
@@ -336,7 +349,7 @@ impl EvidenceAction {
     /// The settings after this action; `None` where it changes none.
     pub(super) fn change(self, mut settings: SearchSettings) -> Option<SearchSettings> {
         match self {
-            Self::MoreK => settings.k += 1,
+            Self::MoreK => settings.k = (settings.k + 1).min(SearchSettings::MOST_K.max(settings.k)),
             Self::LessK => settings.k = settings.k.saturating_sub(1).max(1),
             Self::NextMode => {
                 settings.mode = match settings.mode {
@@ -355,6 +368,7 @@ impl EvidenceAction {
                     Fusion::Rrf { .. } => Fusion::default(),
                 }
             }
+            Self::Rerank => settings.rerank = if settings.rerank > 0 { 0 } else { SearchSettings::RERANKED },
             Self::Select(_)
             | Self::SelectToward(_)
             | Self::Sort

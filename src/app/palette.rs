@@ -51,6 +51,8 @@ pub enum PaletteAction {
 pub enum Setting {
     K(usize),
     Mode(Mode),
+    /// How many of the best candidates are ordered anew by their sentences; 0: none.
+    Rerank(usize),
     /// Share of the dense retriever in min-max fusion, 0 to 1.
     DenseWeight(f32),
     Collection(String),

@@ -39,8 +39,9 @@ pub struct State {
     pub selected_turn: Option<usize>,
     /// Place of the selected passage among the shown turn's, from 0.
     pub selected_passage: usize,
-    /// Surroundings of passages, by collection and passage; an empty list was asked for and has not come yet.
-    pub neighbours: BTreeMap<(String, ChunkId), Vec<Chunk>>,
+    /// Surroundings of passages, by collection and passage, or why they could not be read; `None` was asked for and has
+    /// not come yet.
+    pub neighbours: BTreeMap<(String, ChunkId), Option<Result<Vec<Chunk>, String>>>,
 
     pub chat_scroll: ChatScroll,
     pub passage_scroll: isize,
@@ -216,8 +217,15 @@ impl State {
     /// What stands around the shown passage in its document, as far as it has come.
     pub fn shown_neighbours(&self) -> &[Chunk] {
         let key = self.shown_turn().zip(self.shown_passage());
-        let key = key.map(|(turn, passage)| (turn.collection.clone(), passage.chunk.id));
-        key.and_then(|key| self.neighbours.get(&key)).map_or(&[], Vec::as_slice)
+        key.map_or(&[], |(turn, passage)| self.around(&turn.collection, passage.chunk.id))
+    }
+
+    /// A chunk of a collection with its neighbours, as far as they have come.
+    pub fn around(&self, collection: &str, id: ChunkId) -> &[Chunk] {
+        match self.neighbours.get(&(collection.to_owned(), id)) {
+            Some(Some(Ok(chunks))) => chunks,
+            Some(Some(Err(_)) | None) | None => &[],
+        }
     }
 
     /// The turn that is being answered, if one is.

@@ -149,10 +149,10 @@ impl State {
                 }
                 Vec::new()
             }
-            Event::Neighbours { collection, id, chunks } => {
+            Event::Neighbours { collection, id, result } => {
                 // Only what is still wanted: an ingest in between has made the rest out of date.
                 if let Entry::Occupied(mut entry) = self.neighbours.entry((collection, id)) {
-                    entry.insert(chunks);
+                    entry.insert(Some(result));
                 }
                 Vec::new()
             }
@@ -552,12 +552,13 @@ impl State {
         shown.map_or_else(Vec::new, |(collection, id)| self.load_around(collection, id))
     }
 
-    /// Asks for a chunk with its surroundings, once.
+    /// Asks for a chunk with its surroundings, once, and once more where that failed.
     fn load_around(&mut self, collection: String, id: ChunkId) -> Vec<Effect> {
-        match self.neighbours.entry((collection.clone(), id)) {
-            Entry::Occupied(_) => Vec::new(),
-            Entry::Vacant(entry) => {
-                entry.insert(Vec::new());
+        let known = self.neighbours.entry((collection.clone(), id)).or_insert(Some(Err(String::new())));
+        match known {
+            Some(Ok(_)) | None => Vec::new(),
+            Some(Err(_)) => {
+                *known = None;
                 vec![Effect::LoadNeighbours { collection, id }]
             }
         }

@@ -131,6 +131,9 @@ pub struct Retrieval {
     /// hybrid, dense or keyword
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// Order the best 20 anew by the sentence of each that is likest the question; takes about a second
+    #[arg(long)]
+    pub rerank: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

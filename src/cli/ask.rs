@@ -49,7 +49,7 @@ pub async fn run(
     let mut answered = Answered::default();
     let mut shown: Option<CollectionInfo> = None;
     let work = async {
-        let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;
+        let (collection, embedder) = wiring.ready(&settings, output, cancel).await?;
         let store = wiring.store()?;
         let with_model = embedder.is_some();
         let ask = Ask {

@@ -24,7 +24,7 @@ pub async fn run(
     }
     let settings = settings(wiring, &options.retrieval);
     let search = async {
-        let (collection, embedder) = wiring.ready(settings.mode, output, cancel).await?;
+        let (collection, embedder) = wiring.ready(&settings, output, cancel).await?;
         let store = wiring.store()?;
         let found = rag::retrieve(store.as_ref(), embedder.as_ref(), &collection, &options.query, &settings).await?;
         say_notices(&found, embedder.is_some(), output);
@@ -58,6 +58,10 @@ pub fn settings(wiring: &Wiring, options: &Options) -> SearchSettings {
     SearchSettings {
         k: options.k.and_then(|k| usize::try_from(k).ok()).unwrap_or(configured.k),
         mode: options.mode.unwrap_or(configured.mode),
+        rerank: match configured.rerank {
+            0 if options.rerank => SearchSettings::RERANKED,
+            n => n,
+        },
         ..configured
     }
 }
@@ -82,8 +86,11 @@ fn describe_scores(passage: &Passage) -> String {
     let rank = |rank: Option<u32>| rank.map(|rank| format!(" #{rank}")).unwrap_or_default();
     let dense = scores.dense.map(|score| format!("{} {score:.3}{}", scores.metric, rank(scores.dense_rank)));
     let keyword = scores.keyword.map(|score| format!("bm25 {score:.2}{}", rank(scores.keyword_rank)));
-    let fused = scores.fused.map(|score| format!("fused {score:.3}"));
-    [dense, keyword, fused].into_iter().flatten().collect::<Vec<_>>().join("   ")
+    // Where it decides, its rank is the passage's own.
+    let fused_rank = rank(scores.fused_rank.filter(|_| scores.rerank.is_some()));
+    let fused = scores.fused.map(|score| format!("fused {score:.3}{fused_rank}"));
+    let reranked = scores.rerank.map(|score| format!("rerank {score:.3}"));
+    [dense, keyword, fused, reranked].into_iter().flatten().collect::<Vec<_>>().join("   ")
 }
 
 pub fn search_json(query: &str, collection: &CollectionInfo, found: &Retrieval) -> Value {
@@ -112,7 +119,8 @@ fn hit_json(passage: &Passage) -> Value {
             "keyword": scores.keyword,
             "keyword_rank": scores.keyword_rank,
             "fused": scores.fused,
-            "rerank": Value::Null,
+            "fused_rank": scores.fused_rank,
+            "rerank": scores.rerank,
         },
     })
 }
@@ -124,7 +132,7 @@ fn timings_json(timings: &StageTimings) -> Value {
         "dense": ms(timings.dense),
         "keyword": ms(timings.keyword),
         "fuse": ms(timings.fuse),
-        "rerank": Value::Null,
+        "rerank": ms(timings.rerank),
         "total": ms(timings.retrieval),
     })
 }

@@ -66,7 +66,7 @@ pub async fn run(
     }
 
     let wiring = wiring.with_collection(name);
-    let retrieval = || Retrieval { k: Some(TOP), mode: Some(Mode::Dense), json: options.json };
+    let retrieval = || Retrieval { k: Some(TOP), mode: Some(Mode::Dense), rerank: false, json: options.json };
     let with_model = wiring.config.llm.is_some();
     // The answer's JSON holds the passages.
     if !(options.json && with_model) {

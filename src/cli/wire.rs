@@ -14,7 +14,7 @@ use crate::{
     artifacts::{Artifacts, ModelSpec},
     chat::{ChatModel, OpenAiModel, OpenAiOptions},
     config::{Config, ConfigError, Llm, Paths, Place, Store},
-    domain::{CollectionInfo, Mode, Progress, Secret, SourceSpec, Stage},
+    domain::{CollectionInfo, Mode, Progress, SearchSettings, Secret, SourceSpec, Stage},
     embed::{Embedder, FastEmbedder},
     rag::{self, IngestJob, Templates},
     store::{StoreError, VectorStore, milvus::LiteProgram},
@@ -111,7 +111,7 @@ impl Wiring {
     /// what will be searched and it isn't there yet.
     pub async fn ready(
         &self,
-        mode: Mode,
+        settings: &SearchSettings,
         output: &Output,
         cancel: &CancellationToken,
     ) -> anyhow::Result<(CollectionInfo, Option<Arc<dyn Embedder>>)> {
@@ -124,10 +124,12 @@ impl Wiring {
             false => Some(shown(output, progress, self.filled(store.as_ref(), &name)).await?),
         };
         // An explicit dense search does not fall back, so its model's error is the answer.
-        let embedder = match mode {
-            Mode::Keyword => None,
+        let embedder = match settings.mode {
+            _ if !settings.uses_model() => None,
             Mode::Dense => Some(shown(output, progress, self.embedder(true, cancel)).await?),
-            Mode::Hybrid => shown(output, progress, self.embedder_or_notice(false, output, cancel)).await?,
+            Mode::Hybrid | Mode::Keyword => {
+                shown(output, progress, self.embedder_or_notice(false, output, cancel)).await?
+            }
         };
         let is_handbook = self.keeps_handbook() && name == CollectionInfo::HANDBOOK;
         if is_handbook && self.handbook_is_wanted(store.as_ref(), embedder.is_some()).await? {

@@ -207,6 +207,7 @@ impl RawConfig {
                 k: count("search.k", search.k, defaults.k, 1, 1000)?,
                 candidates: count("search.candidates", search.candidates, defaults.candidates, 1, 10_000)?,
                 fusion,
+                rerank: count("search.rerank", search.rerank, defaults.rerank, 0, 100)?,
             },
             embed: Embed {
                 model: embed.model.unwrap_or_else(|| "all-minilm-l6-v2".to_owned()),

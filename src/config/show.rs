@@ -29,6 +29,7 @@ impl Config {
         key("mode", text(self.search.mode.name()));
         key("k", count(self.search.k));
         key("candidates", count(self.search.candidates));
+        key("rerank", count(self.search.rerank));
         key("fusion", text(fusion));
         key("dense_weight", real(dense_weight));
         key("rrf_k", real(rrf_k));

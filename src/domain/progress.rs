@@ -246,6 +246,11 @@ pub struct IngestReport {
     pub documents: u64,
     /// Their chunks.
     pub passages: u64,
+    /// All that the collection holds after it, also of sources that could not be looked at. For people, not for scripts.
+    #[serde(skip)]
+    pub held_documents: u64,
+    #[serde(skip)]
+    pub held_passages: u64,
     /// Documents that were in the index as they are.
     pub unchanged: u64,
     /// Documents taken out, since their source holds them no more.
@@ -294,8 +299,8 @@ impl IngestRun {
             Ok(report) => Self {
                 ended,
                 collection,
-                documents: report.documents,
-                passages: report.passages,
+                documents: report.held_documents,
+                passages: report.held_passages,
                 skipped: report.skipped.len() as u64,
                 seconds: report.seconds,
                 passages_per_s: report.passages_per_s,

@@ -124,11 +124,23 @@ pub struct Scores {
     pub keyword_rank: Option<u32>,
     /// Larger is better; in hybrid mode only.
     pub fused: Option<f32>,
+    pub fused_rank: Option<u32>,
+    /// Cosine of the question with the sentence that is likest it; only of those that were ordered anew by it.
+    pub rerank: Option<f32>,
 }
 
 impl Scores {
     pub fn none(metric: Metric) -> Self {
-        Self { metric, dense: None, dense_rank: None, keyword: None, keyword_rank: None, fused: None }
+        Self {
+            metric,
+            dense: None,
+            dense_rank: None,
+            keyword: None,
+            keyword_rank: None,
+            fused: None,
+            fused_rank: None,
+            rerank: None,
+        }
     }
 }
 

@@ -18,11 +18,25 @@ pub struct SearchSettings {
     /// How many candidates each retriever gives to fusion.
     pub candidates: usize,
     pub fusion: Fusion,
+    /// How many of the best candidates are ordered anew by the sentence of each that is likest the question; 0: none.
+    pub rerank: usize,
+}
+
+impl SearchSettings {
+    /// More passages than this are no longer read.
+    pub const MOST_K: usize = 100;
+    /// How many are ordered anew where a person just wants that.
+    pub const RERANKED: usize = 20;
+
+    /// Something of it needs the embedding model.
+    pub fn uses_model(&self) -> bool {
+        self.mode.uses_dense() || self.rerank > 0
+    }
 }
 
 impl Default for SearchSettings {
     fn default() -> Self {
-        Self { mode: Mode::Hybrid, k: 5, candidates: 100, fusion: Fusion::default() }
+        Self { mode: Mode::Hybrid, k: 5, candidates: 100, fusion: Fusion::default(), rerank: 0 }
     }
 }
 
@@ -33,6 +47,8 @@ pub struct StageTimings {
     pub dense: Option<Duration>,
     pub keyword: Option<Duration>,
     pub fuse: Option<Duration>,
+    /// Ordering the first candidates anew by their sentences.
+    pub rerank: Option<Duration>,
     /// From the start of retrieval to its passages; the two searches run side by side.
     pub retrieval: Option<Duration>,
     /// Building the prompt.

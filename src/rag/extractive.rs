@@ -21,6 +21,8 @@ pub const LABEL: &str = "quoted from the passages (no model configured)";
 const MOST: usize = 4;
 /// Most sentences that are compared: a bound on the time it takes.
 const CANDIDATES: usize = 48;
+/// Texts that are embedded between two looks whether the answer is still wanted.
+const BATCH: usize = 32;
 /// A sentence is quoted only when its score is at least this part of the best one's.
 const NEAR: f32 = 0.75;
 /// However good its place, a sentence must be at least this part as like the question as the likest one.
@@ -33,7 +35,7 @@ const LEAD_PRIOR: f32 = 0.2;
 
 /// A sentence of a passage.
 #[derive(Clone, Debug, PartialEq)]
-struct Sentence {
+pub(super) struct Sentence {
     text: String,
     /// Rank of its passage.
     passage: u32,
@@ -41,6 +43,14 @@ struct Sentence {
     place: u32,
     /// The innermost heading above it: what a sentence is about is often said only there.
     heading: String,
+}
+
+impl Sentence {
+    /// All that a chunk says, as if it was one.
+    pub(super) fn whole(chunk: &Chunk) -> Self {
+        let heading = chunk.heading.last().cloned().unwrap_or_default();
+        Self { text: chunk.text.clone(), passage: 0, place: 1, heading }
+    }
 }
 
 /// The answer as Markdown: quoted sentences in the order of their passages, each with its citation.
@@ -130,7 +140,7 @@ async fn likeness(
 
 /// Each passage's score as a part of the best one's, 0 to 1, by the score that ranked them; in the order of the passages.
 fn passage_worth(passages: &[Passage]) -> Vec<f32> {
-    let score = |passage: &Passage| passage.scores.fused.or(passage.scores.dense).or(passage.scores.keyword);
+    let score = |passage: &Passage| passage.scores.rerank.or(passage.scores.fused).or(passage.scores.dense).or(passage.scores.keyword);
     let best = passages.iter().filter_map(score).fold(0.0, f32::max);
     passages
         .iter()
@@ -143,15 +153,19 @@ fn passage_worth(passages: &[Passage]) -> Vec<f32> {
 }
 
 /// Cosine of each sentence with the question.
-async fn by_meaning(embedder: Arc<dyn Embedder>, sentences: &[Sentence], question: &str) -> Result<Vec<f32>, RagError> {
+pub(super) async fn by_meaning(
+    embedder: Arc<dyn Embedder>,
+    sentences: &[Sentence],
+    question: &str,
+) -> Result<Vec<f32>, RagError> {
     let mut texts: Vec<String> = vec![question.to_owned()];
     texts.extend(sentences.iter().map(|sentence| format!("{}\n{}", sentence.heading, sentence.text)));
-    let vectors = tokio::task::spawn_blocking(move || {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        embedder.embed(Role::Query, &texts)
-    })
-    .await
-    .map_err(|error| RagError::Worker(error.to_string()))??;
+    let mut vectors = Vec::with_capacity(texts.len());
+    for batch in texts.chunks(BATCH) {
+        let (batch, embedder) = (batch.to_vec(), Arc::clone(&embedder));
+        let embed = move || embedder.embed(Role::Query, &batch.iter().map(String::as_str).collect::<Vec<_>>());
+        vectors.extend(tokio::task::spawn_blocking(embed).await.map_err(|error| RagError::Worker(error.to_string()))??);
+    }
     let Some((question, rest)) = vectors.split_first() else { return Ok(vec![0.0; sentences.len()]) };
     Ok(rest.iter().map(|vector| vector.iter().zip(question).map(|(a, b)| a * b).sum()).collect())
 }
@@ -180,7 +194,7 @@ fn by_words(sentences: &[Sentence], question: &str) -> Vec<f32> {
 }
 
 /// The prose sentences of the passage of that rank: no headings, fences, tables, list marks or rules.
-fn sentences(chunk: &Chunk, passage: u32) -> Vec<Sentence> {
+pub(super) fn sentences(chunk: &Chunk, passage: u32) -> Vec<Sentence> {
     let mut paragraphs: Vec<String> = vec![String::new()];
     let mut fenced = false;
     for line in chunk.text.lines() {

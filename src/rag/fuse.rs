@@ -33,6 +33,7 @@ pub fn fuse(dense: &[Hit], keyword: &[Hit], metric: Metric, fusion: Fusion) -> V
         .collect();
     // The map gave them by id and the sort is stable: ties stay by id.
     ranking.sort_by(|a, b| b.1.fused.unwrap_or(0.0).total_cmp(&a.1.fused.unwrap_or(0.0)));
+    ranking.iter_mut().zip(1..).for_each(|((_, scores), rank)| scores.fused_rank = Some(rank));
     ranking
 }
 

@@ -24,6 +24,8 @@ const BATCH: usize = 16;
 const STORED_AT_ONCE: usize = 512;
 /// Documents that may wait between two stages.
 const QUEUE: usize = 32;
+/// Why the documents of a source are kept in which none are found any more.
+const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all anew takes them out: reindex-all in the list of collections, or `askdocs ingest --force`";
 /// Tokens are counted by words where there is no model: English has about this many tokens to a word.
 const TOKENS_PER_WORD: f32 = 1.3;
 
@@ -103,6 +105,12 @@ pub async fn ingest(
                         ignored: scan.ignored,
                     });
                 }
+                if nothing && plan.knows(&wanted.spec) && !job.force {
+                    // A disk that is not mounted looks like this: what was indexed stays until somebody says so.
+                    let place = source::shown_location(&wanted.spec.location);
+                    progress.skip(Skip { document: place.clone(), reason: EMPTIED.to_owned(), location: place });
+                    continue;
+                }
                 plan.add(&wanted.spec, scan);
             }
             Err(error) if wanted.may_be_missing => {
@@ -132,6 +140,9 @@ pub async fn ingest(
     }
     report.interrupted = cancel.is_cancelled();
     report.skipped = progress.snapshot().skipped;
+    if let Some(info) = store.collection(name).await? {
+        (report.held_documents, report.held_passages) = (info.documents, info.passages);
+    }
     report.seconds = start.elapsed().saturating_sub(pause.total()).as_secs_f64();
     let embedded = progress.snapshot().chunks_done;
     report.passages_per_s = if report.seconds > 0.0 { embedded as f64 / report.seconds } else { 0.0 };

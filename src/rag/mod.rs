@@ -15,6 +15,7 @@ mod pause;
 mod plan;
 mod project;
 mod prompt;
+mod rerank;
 mod retrieve;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{RagError, fuse};
+use super::{
+    RagError, fuse,
+    rerank::{Ranked, rerank},
+};
 use crate::{
     domain::{
         Candidate, Chunk, ChunkId, CollectionInfo, Hit, Metric, Mode, Passage, Scores, SearchSettings, StageTimings,
@@ -15,7 +18,7 @@ use crate::{
 const MAX_WITHOUT_VECTORS: f64 = 0.1;
 
 /// Most candidates whose chunks are read, so that they can be named.
-const MOST_READ: usize = 100;
+const MOST_READ: usize = SearchSettings::MOST_K;
 
 /// What a search found.
 #[derive(Clone, Debug)]
@@ -48,6 +51,7 @@ pub async fn retrieve(
     let mut timings = StageTimings::default();
     let mut notices = Vec::new();
     let mode = effective_mode(settings.mode, embedder, collection, &mut notices)?;
+    let model = embedder;
     let embedder = embedder.filter(|_| mode.uses_dense());
     let limit = settings.candidates.max(settings.k);
     let name = collection.name.as_str();
@@ -91,13 +95,24 @@ pub async fn retrieve(
     let ids: Vec<ChunkId> = ranking[..read].iter().map(|(id, _)| *id).collect();
     let mut chunks = store.get(name, &ids).await?.into_iter().peekable();
     // A document may have been replaced since the search: what is gone is left out, and ranks stay without a gap.
-    let (mut passages, mut candidates) = (Vec::new(), Vec::<Candidate>::new());
+    let mut ranked: Vec<Ranked> = Vec::with_capacity(ranking.len());
     for (at, (id, scores)) in ranking.into_iter().enumerate() {
         let chunk = chunks.next_if(|chunk| chunk.id == id);
-        if chunk.is_none() && at < read {
-            continue;
+        if chunk.is_some() || at >= read {
+            ranked.push((id, chunk, scores));
         }
-        let rank = candidates.len() as u32 + 1;
+    }
+    match model {
+        _ if settings.rerank == 0 => {}
+        Some(model) => {
+            let before = Instant::now();
+            rerank(model, question, &mut ranked, settings.rerank.min(read)).await?;
+            timings.rerank = Some(before.elapsed());
+        }
+        None => notices.push("no embedding model is loaded: the first ones were not ordered anew".to_owned()),
+    }
+    let (mut passages, mut candidates) = (Vec::new(), Vec::<Candidate>::new());
+    for ((id, chunk, scores), rank) in ranked.into_iter().zip(1..) {
         let place = chunk.as_ref().map(Chunk::place).unwrap_or_default();
         let title = chunk.as_ref().map(|chunk| chunk.title().to_owned()).unwrap_or_default();
         candidates.push(Candidate { rank, id, place, title, scores });

@@ -225,9 +225,8 @@ impl Effects {
             }
             Effect::CancelDownload => self.cancel_download(),
             Effect::LoadNeighbours { collection, id } => self.spawn(async move |shared| {
-                if let Some(chunks) = shared.neighbours(&collection, id).await {
-                    shared.send(Event::Neighbours { collection, id, chunks }).await;
-                }
+                let result = shared.neighbours(&collection, id).await;
+                shared.send(Event::Neighbours { collection, id, result }).await;
             }),
             Effect::Remember(question) => self.spawn(async move |shared| {
                 let file = shared.history_file.clone();
@@ -388,7 +387,7 @@ impl Shared {
         settings: &SearchSettings,
     ) -> Result<(Arc<dyn VectorStore>, Option<Arc<dyn Embedder>>, CollectionInfo, Option<&'static str>), RagError> {
         let store = self.opened().await?.store;
-        let model = if settings.mode.uses_dense() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
+        let model = if settings.uses_model() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
         let (embedder, note) = match model {
             Model::Ready(embedder) => (Some(embedder), None),
             Model::Missing => (None, None),
@@ -455,14 +454,8 @@ impl Shared {
         asked
     }
 
-    async fn neighbours(&self, collection: &str, id: ChunkId) -> Option<Vec<Chunk>> {
-        let store = self.opened().await.ok()?.store;
-        match store.neighbours(collection, id, 1, 1).await {
-            Ok(chunks) => Some(chunks),
-            Err(error) => {
-                tracing::warn!("the text around a passage could not be read: {error}");
-                None
-            }
-        }
+    async fn neighbours(&self, collection: &str, id: ChunkId) -> Result<Vec<Chunk>, String> {
+        let store = self.opened().await.map_err(|error| error.to_string())?.store;
+        store.neighbours(collection, id, 1, 1).await.map_err(|error| error.to_string())
     }
 }

@@ -303,14 +303,14 @@ fn report_rows(report: &IngestReport, keys: Keys<'_>, columns: usize, theme: &Th
     let mut rows = labelled("last run", &text, columns, theme, theme.strong);
     let documents = format!(
         "{} in the index · {} unchanged · {} removed · {} skipped · {} of another kind passed over",
-        report.documents,
+        report.held_documents,
         report.unchanged,
         report.removed,
         report.skipped.len(),
         report.ignored
     );
     rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
-    rows.extend(labelled("chunks", &text::count(report.passages), columns, theme, Style::new()));
+    rows.extend(labelled("chunks", &text::count(report.held_passages), columns, theme, Style::new()));
     if report.interrupted {
         let text = keys.tell("What was done is kept; ‹reindex› goes on from there.");
         rows.extend(labelled("", &text, columns, theme, theme.dim));

@@ -126,7 +126,9 @@ fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &The
     if mode.uses_keyword() {
         legs.push(keyword);
     }
-    let fused = scores.fused.map(|fused| format!("  fused {fused:.2}")).unwrap_or_default();
+    // The number that decided the order.
+    let last = scores.rerank.map(|score| ("rerank", score)).or(scores.fused.map(|score| ("fused", score)));
+    let fused = last.map(|(name, score)| format!("  {name} {score:.2}")).unwrap_or_default();
     let parts = |first: usize, others: usize| {
         let head = format!("   {:<first$}", legs.first().map_or("", String::as_str));
         let tail: String = legs.iter().skip(1).map(|leg| format!("  {leg:<others$}")).collect();

@@ -3,7 +3,7 @@ use std::{ops::Range, sync::Arc};
 use super::export::export;
 use crate::{
     app::{
-        Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, State, View,
+        Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, SortBy, State, View,
         evidence::{BestSentence, CandidateRow, Comparison, Map, searchable},
     },
     domain::{Candidate, ChunkId, Projection, SearchSettings},
@@ -50,15 +50,18 @@ impl State {
     }
 
     fn find_sentence(&mut self, collection: String, id: ChunkId) -> Option<Effect> {
-        let known = self.evidence.best.as_ref();
-        if known.is_some_and(|best| best.id == id && best.collection == collection) {
+        let turn = self.shown_turn()?;
+        let question = turn.question.clone();
+        // Where the first ones were ordered by their likest sentences, these are the ones to see.
+        let by_meaning = match self.evidence.found(turn) {
+            Some(found) => found.mode.uses_dense() || found.timings.rerank.is_some(),
+            None => turn.settings.mode.uses_dense() || turn.timings.rerank.is_some(),
+        };
+        let is_it = |best: &BestSentence| best.id == id && best.collection == collection && best.by_meaning == by_meaning;
+        if self.evidence.best.as_ref().is_some_and(is_it) {
             return None;
         }
         let request = self.collections.request();
-        let turn = self.shown_turn()?;
-        let question = turn.question.clone();
-        let mode = self.evidence.found(turn).map_or(turn.settings.mode, |found| found.mode);
-        let by_meaning = mode.uses_dense();
         self.evidence.best =
             Some(BestSentence { collection: collection.clone(), id, request, by_meaning, sentence: None });
         Some(Effect::FindSentence { request, collection, id, question, by_meaning })
@@ -117,9 +120,19 @@ impl State {
             EvidenceAction::Sort => {
                 // The selected one stays so wherever it goes.
                 self.evidence.selected = self.shown_row().map(|row| row.key());
-                self.evidence.sort = self.evidence.sort.next();
+                let reranked = self.shown_turn().is_some_and(|turn| {
+                    self.evidence.rows(turn).iter().any(|row| row.candidate.scores.rerank.is_some())
+                });
+                self.evidence.sort = match self.evidence.sort.next() {
+                    SortBy::Rerank if !reranked => SortBy::Rerank.next(),
+                    next => next,
+                };
             }
-            EvidenceAction::MoreK | EvidenceAction::LessK | EvidenceAction::NextMode | EvidenceAction::NextWeight => {
+            EvidenceAction::MoreK
+            | EvidenceAction::LessK
+            | EvidenceAction::NextMode
+            | EvidenceAction::NextWeight
+            | EvidenceAction::Rerank => {
                 let Some(turn) = self.shown_turn() else { return Vec::new() };
                 let Some(settings) = action.change(self.evidence.settings(turn)) else { return Vec::new() };
                 let collection =

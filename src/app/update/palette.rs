@@ -104,6 +104,13 @@ impl State {
                 self.settings.mode = mode;
                 format!("questions are searched in {mode} mode")
             }
+            Setting::Rerank(rerank) => {
+                self.settings.rerank = rerank;
+                match rerank {
+                    0 => "the order of the search stays".to_owned(),
+                    n => format!("the best {n} are ordered by the sentence of each that is likest the question"),
+                }
+            }
             Setting::DenseWeight(dense_weight) => {
                 self.settings.fusion = Fusion::MinMax { dense_weight };
                 format!("vectors weigh {dense_weight}, keywords {:.2}", 1.0 - dense_weight)

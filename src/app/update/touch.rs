@@ -153,8 +153,8 @@ impl State {
 
     /// The selected candidate's chunk, once it has been read.
     fn candidate_chunk(&self) -> Option<&Chunk> {
-        let (turn, id) = (self.shown_turn()?, self.shown_candidate()?.id);
-        let around = self.neighbours.get(&(turn.collection.clone(), id)).into_iter().flatten();
-        around.chain(turn.passages.iter().map(|passage| &passage.chunk)).find(|chunk| chunk.id == id)
+        let (turn, id, collection) = (self.shown_turn()?, self.shown_candidate()?.id, self.candidate_collection()?);
+        let own = turn.passages.iter().filter(|_| collection == turn.collection).map(|passage| &passage.chunk);
+        self.around(collection, id).iter().chain(own).find(|chunk| chunk.id == id)
     }
 }

@@ -93,6 +93,30 @@ pub async fn whole(store: &dyn VectorStore) -> (Vec<SourceSpec>, Vec<Indexed>) {
     (sources, store.read_documents(COLLECTION, &names).await.unwrap())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_on_a_disk_that_is_not_there_is_kept_and_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let [here, away] = ["here", "away"].map(|name| home.path().join(name));
+    write(&here, "a.md", "# A\n\nOne.\n");
+    write(&away, "b.md", "# B\n\nTwo.\n\n## C\n\nThree.\n");
+    let store = open(&home.path().join("store"));
+    let first = index(&store, &[source(&here), source(&away)], None, false).await.unwrap();
+    let held = (first.held_documents, first.held_passages);
+    assert_eq!((held, first.documents), ((2, first.passages), 2));
+    // Its folder is there and empty, as where a disk is mounted; then that is gone too.
+    fs::remove_file(away.join("b.md")).unwrap();
+    for round in ["empty", "gone"] {
+        let next = index(&store, &[], None, false).await.unwrap();
+        assert_eq!((next.removed, next.unchanged, (next.held_documents, next.held_passages)), (0, 1, held), "{round}");
+        assert_eq!(next.skipped.len(), 1, "{round}: {:?}", next.skipped);
+        assert!(round == "gone" || next.skipped[0].reason.contains("its documents stay"), "{:?}", next.skipped);
+        let _ = fs::remove_dir(&away);
+    }
+    fs::create_dir(&away).unwrap();
+    let forced = index(&store, &[], None, true).await.unwrap();
+    assert_eq!((forced.held_documents, forced.skipped.len()), (1, 0));
+}
+
 const SHARES: [&str; 4] = ["1/4", "2/4", "3/4", "4/4"];
 
 #[tokio::test(flavor = "multi_thread")]

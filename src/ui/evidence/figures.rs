@@ -78,13 +78,15 @@ fn search(times: &StageTimings, columns: usize, theme: &Theme) -> Vec<Line<'stat
     let embedded = end(zero, times.embed);
     let searched = end(embedded, times.dense).max(end(zero, times.keyword));
     let fused = end(searched, times.fuse);
-    let fetch = times.retrieval.and_then(|all| all.checked_sub(fused));
+    let fetch = times.retrieval.and_then(|all| all.checked_sub(end(fused, times.rerank)));
+    let fetched = end(fused, fetch);
     let search = [
         ("embed", zero, times.embed),
         ("dense", embedded, times.dense),
         ("keyword", zero, times.keyword),
         ("fuse", searched, times.fuse),
         ("fetch", fused, fetch),
+        ("rerank", fetched, times.rerank),
     ];
     stages("search", &search, columns, theme)
 }

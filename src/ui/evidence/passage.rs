@@ -35,8 +35,9 @@ const MARGINS: [&str; 3] = ["▸ ", "▌ ", "  "];
 pub struct Key {
     turn: TurnId,
     candidate: Option<(String, ChunkId, u32)>,
-    /// How many chunks are known of it and around it.
+    /// How many chunks are known of it and around it; whether it was looked for in vain.
     around: usize,
+    missing: bool,
     best: Option<Range<usize>>,
     columns: usize,
 }
@@ -44,8 +45,9 @@ pub struct Key {
 pub fn key(state: &State, turn: &Turn, columns: usize) -> Key {
     let candidate = state.shown_candidate().zip(state.candidate_collection());
     let candidate = candidate.map(|(candidate, collection)| (collection.to_owned(), candidate.id, candidate.rank));
-    let around = candidate.as_ref().map_or(0, |(collection, id, _)| around(state, collection, *id).len());
-    Key { turn: turn.id, candidate, around, best: best(state).cloned(), columns }
+    let around = candidate.as_ref().map_or(0, |(collection, id, _)| state.around(collection, *id).len());
+    let missing = missing(state).is_some();
+    Key { turn: turn.id, candidate, around, missing, best: best(state).cloned(), columns }
 }
 
 pub fn wrap(state: &State, turn: &Turn, columns: usize, theme: &Theme) -> Wrapped {
@@ -56,12 +58,13 @@ pub fn wrap(state: &State, turn: &Turn, columns: usize, theme: &Theme) -> Wrappe
     if collection != turn.collection {
         title.push_str(&format!(" · {}", one_line(collection)));
     }
-    let around = around(state, collection, candidate.id);
+    let around = state.around(collection, candidate.id);
     let found = state.evidence.found(turn).map(|found| found.passages.as_slice()).unwrap_or_default();
     let known =
         turn.passages.iter().filter(|_| collection == turn.collection).chain(found).map(|passage| &passage.chunk);
     let Some(chunk) = around.iter().chain(known).find(|chunk| chunk.id == candidate.id) else {
-        return Wrapped { title, rows: paragraph("reading …", columns, theme.dim), ..Wrapped::default() };
+        let (why, style) = missing(state).map_or(("reading …".to_owned(), theme.dim), |why| (why, theme.warning));
+        return Wrapped { title, rows: paragraph(&why, columns, style), ..Wrapped::default() };
     };
     let best = best(state);
     let by = if state.evidence.best.as_ref().is_some_and(|best| best.by_meaning) { "meaning" } else { "words" };
@@ -89,9 +92,14 @@ pub fn wrap(state: &State, turn: &Turn, columns: usize, theme: &Theme) -> Wrappe
     wrapped
 }
 
-/// The chunk itself and its neighbours, as far as they have come.
-fn around<'a>(state: &'a State, collection: &str, id: ChunkId) -> &'a [Chunk] {
-    state.neighbours.get(&(collection.to_owned(), id)).map_or(&[], Vec::as_slice)
+/// Why the selected candidate's text can't be shown, where that is known.
+fn missing(state: &State) -> Option<String> {
+    let key = (state.candidate_collection()?.to_owned(), state.shown_candidate()?.id);
+    match state.neighbours.get(&key)?.as_ref()? {
+        Ok(chunks) if chunks.iter().any(|chunk| chunk.id == key.1) => None,
+        Ok(_) => Some("It is no longer in the collection: its document was changed or removed since.".to_owned()),
+        Err(why) => Some(format!("✗ {why}")),
+    }
 }
 
 fn best(state: &State) -> Option<&Range<usize>> {

@@ -27,6 +27,10 @@ const SHORT_LEG: usize = 10;
 const RANK_LEG: usize = 5;
 /// Below this width the movements and the fused score give way.
 const NARROW: usize = 60;
+/// Below this width the movements give way where the fused score has a rank and another column stands behind it.
+const WIDE: usize = 100;
+/// Columns of a score by itself.
+const SCORE: usize = 7;
 /// Columns of the rank of before.
 const WAS: usize = 9;
 
@@ -69,14 +73,16 @@ pub fn draw(
     cache.measured.candidates = Extent { rows: rows.len(), ..extent };
     let comparison = state.evidence.comparison(turn);
     let sort = state.evidence.sort;
-    let layout = Columns::new(columns, comparison != Comparison::Itself, rows[0].candidate.scores.metric);
+    let reranked = rows.iter().any(|row| row.candidate.scores.rerank.is_some());
+    let was_k = (comparison != Comparison::Itself).then_some(turn.settings.k);
+    let layout = Columns::new(columns, was_k, reranked, rows[0].candidate.scores.metric);
     let beside = beside::Columns::new(columns);
     let collections = comparison == Comparison::Collections;
     let header = match collections {
         true => beside.header(turn, &rows, state.evidence.collection(turn), sort),
         false => layout.header(sort),
     };
-    let mut title = title(state, turn, index, &rows);
+    let mut title = title(state, turn, index, &rows, columns);
     // A column that is not shown can't be marked.
     if !header.contains(SORTED) {
         title = format!("by {} · {title}", sort.name());
@@ -139,57 +145,67 @@ fn entries(state: &State, turn: &Turn, rows: &[CandidateRow<'_>], k: usize) -> V
     entries
 }
 
-fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>]) -> String {
+fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], columns: usize) -> String {
     let rerun = state.evidence.rerun_of(turn);
     let settings = state.evidence.settings(turn);
     let mut what = match rerun {
         Some(rerun) if rerun.running.is_some() => "… searching again",
+        Some(_) if columns < NARROW => "Again",
         Some(_) => "Searched again",
         None => "Evidence",
     }
     .to_owned();
+    let mode = state.evidence.found(turn).filter(|_| rerun.is_some_and(|rerun| rerun.running.is_none()));
+    let mode = mode.map_or(settings.mode, |found| found.mode);
+    // What was changed comes first: the end is cut off where room is short.
+    what.push_str(&format!(" · {mode} · k={}", settings.k));
+    if mode == Mode::Hybrid {
+        what.push_str(&match settings.fusion {
+            Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
+            Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
+        });
+    }
+    if settings.rerank > 0 {
+        what.push_str(&format!(" · rerank {}", settings.rerank));
+    }
     let found = rows.iter().filter(|row| !row.gone).count();
     if state.evidence.comparison(turn) == Comparison::Settings {
         let new = rows.iter().filter(|row| !row.gone && row.was.is_none()).count();
         what.push_str(&format!(" · {new} new, {} gone", rows.len() - found));
     }
-    let mode = state.evidence.found(turn).filter(|_| rerun.is_some_and(|rerun| rerun.running.is_none()));
-    let mode = mode.map_or(settings.mode, |found| found.mode);
-    let mut title = format!("{what} · turn {} · {found} candidates · {mode} · k={}", index + 1, settings.k);
-    if mode == Mode::Hybrid {
-        title.push_str(&match settings.fusion {
-            Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
-            Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
-        });
-    }
-    title
+    what + &format!(" · {found} candidates · turn {}", index + 1)
 }
 
 struct Columns {
     place: usize,
     title: usize,
     leg: usize,
+    /// Of the fused score, and of the one that ordered the first ones anew; 0 where they are not shown.
+    fused: usize,
+    rerank: usize,
     metric: Metric,
-    /// What is shown was searched again: the ranks of before stand beside the new ones.
-    again: bool,
+    /// What is shown was searched again: the ranks of before stand beside the new ones, and this many were used.
+    was_k: Option<usize>,
 }
 
 impl Columns {
-    fn new(columns: usize, again: bool, metric: Metric) -> Self {
-        let (leg, fused) = match (columns < NARROW, again) {
-            (false, _) => (LEG, 7),
-            (true, false) => (SHORT_LEG, 0),
-            (true, true) => (RANK_LEG, 0),
+    fn new(columns: usize, was_k: Option<usize>, reranked: bool, metric: Metric) -> Self {
+        let (leg, fused, rerank) = match reranked {
+            _ if columns < NARROW && was_k.is_some() => (RANK_LEG, 0, 0),
+            _ if columns < NARROW => (SHORT_LEG, 0, 0),
+            false => (LEG, SCORE, 0),
+            true if columns < WIDE => (SHORT_LEG, SHORT_LEG, SCORE),
+            true => (LEG, LEG, SCORE),
         };
-        let room = columns.saturating_sub(9 + 2 * leg + fused + if again { WAS } else { 0 });
+        let room = columns.saturating_sub(9 + 2 * leg + fused + rerank + was_k.map_or(0, |_| WAS));
         // A title that can't be read gives its room to the place.
         let title = if room < 60 { 0 } else { (room / 2).max(room.saturating_sub(60)) };
-        Self { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, metric, again }
+        Self { place: room.max(6) - title.min(room), title: title.saturating_sub(2), leg, fused, rerank, metric, was_k }
     }
 
     fn header(&self, sort: SortBy) -> String {
         let mark = |by: SortBy, name: &str| marked(by == sort, name);
-        let was = if self.again { format!("{:<WAS$}", "was") } else { String::new() };
+        let was = if self.was_k.is_some() { format!("{:<WAS$}", "was") } else { String::new() };
         let mut text =
             format!("{:<7}{was}{}", mark(SortBy::Rank, " rank"), padded(&mark(SortBy::Place, "place"), self.place));
         if self.title > 0 {
@@ -198,8 +214,9 @@ impl Columns {
         let dense = mark(SortBy::Dense, self.metric.name());
         let keyword = mark(SortBy::Keyword, "bm25");
         let leg = self.leg;
-        let fused = if leg == LEG { mark(SortBy::Fused, "fused") } else { String::new() };
-        format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}")
+        let fused = padded(&mark(SortBy::Fused, "fused"), self.fused);
+        let rerank = padded(&mark(SortBy::Rerank, "rerank"), self.rerank);
+        format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}{rerank}")
     }
 
     fn row(&self, row: &CandidateRow<'_>, selected: bool, k: usize, theme: &Theme) -> Line<'static> {
@@ -215,38 +232,48 @@ impl Columns {
         let (rank, was) = match (row.gone, row.was) {
             (true, _) => ("gone".to_owned(), candidate.rank.to_string()),
             (false, Some(was)) => {
-                (candidate.rank.to_string(), format!("{:<3} {}", was.rank, moved(was.rank, candidate.rank)))
+                let dot = if self.was_k.is_some_and(|k| was.rank as usize <= k) { "•" } else { "" };
+                let before = format!("{}{dot}", was.rank);
+                (candidate.rank.to_string(), format!("{before:<4}{}", moved(was.rank, candidate.rank)))
             }
             (false, None) => (candidate.rank.to_string(), "new".to_owned()),
         };
         let mut spans = vec![
             Span::styled(format!("{mark}{dot}{rank:<5}"), style),
-            Span::raw(if self.again { padded(&was, WAS) } else { String::new() }),
+            Span::raw(if self.was_k.is_some() { padded(&was, WAS) } else { String::new() }),
             Span::styled(padded(&named(candidate), self.place), style),
         ];
         if self.title > 0 {
             spans.push(Span::styled(format!("  {}", padded(&one_line(&candidate.title), self.title)), theme.dim));
         }
         let keyword = scores.keyword.map(|score| format!("{score:.1}"));
-        let mut legs = format!("  {}", self.leg(scores.dense.map(decimals), scores.dense_rank, candidate.rank));
-        legs.push_str(&self.leg(keyword, scores.keyword_rank, candidate.rank));
-        if self.leg == LEG {
-            legs.push_str(&scores.fused.map_or_else(|| "–".to_owned(), |fused| format!("{fused:.3}")));
+        let last = candidate.rank;
+        let mut legs = format!("  {}", leg(self.leg, scores.dense.map(decimals), scores.dense_rank, last));
+        legs.push_str(&leg(self.leg, keyword, scores.keyword_rank, last));
+        let three = |score: f32| format!("{score:.3}");
+        legs.push_str(&match self.fused {
+            0 => String::new(),
+            SCORE => padded(&scores.fused.map_or_else(|| "–".to_owned(), three), SCORE),
+            room => leg(room, scores.fused.map(three), scores.fused_rank, last),
+        });
+        if self.rerank > 0 {
+            legs.push_str(&padded(&scores.rerank.map_or_else(|| "–".to_owned(), decimals), self.rerank));
         }
         spans.push(Span::styled(legs, if row.gone { theme.dim } else { Style::new() }));
         Line::from(spans)
     }
 
-    /// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.
-    fn leg(&self, score: Option<String>, rank: Option<u32>, last: u32) -> String {
-        let (Some(score), Some(rank)) = (score, rank) else { return padded("–", self.leg) };
-        let text = match self.leg {
-            RANK_LEG => format!("#{rank}"),
-            SHORT_LEG => format!("{score:<5} #{rank}"),
-            _ => format!("{score:<5} #{rank:<3} {}", moved(rank, last)),
-        };
-        padded(&text, self.leg)
-    }
+}
+
+/// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.
+fn leg(columns: usize, score: Option<String>, rank: Option<u32>, last: u32) -> String {
+    let (Some(score), Some(rank)) = (score, rank) else { return padded("–", columns) };
+    let text = match columns {
+        RANK_LEG => format!("#{rank}"),
+        SHORT_LEG => format!("{score:<5} #{rank}"),
+        _ => format!("{score:<5} #{rank:<3} {}", moved(rank, last)),
+    };
+    padded(&text, columns)
 }
 
 /// Stands behind the name of the column that the table is ordered by.

@@ -56,6 +56,7 @@ pub const DEFAULTS: &[(&str, &[&str])] = &[
     ("fewer-passages", &["-"]),
     ("next-mode", &["m"]),
     ("next-weight", &["w"]),
+    ("rerank-again", &["r"]),
     ("search-elsewhere", &["c"]),
     ("choose", &["enter"]),
     ("answer-again", &["a"]),

@@ -64,7 +64,7 @@ impl World {
         let after = super::chunk(chunk.ordinal + 1, "faq/product_faq.md", "After", "What stands behind it.");
         let (collection, id) = ("handbook".to_owned(), chunk.id);
         let best = chunk.text.find("Inserted data are").unwrap()..chunk.text.len();
-        self.send(Event::Neighbours { collection, id, chunks: vec![before, chunk, after] });
+        self.send(Event::Neighbours { collection, id, result: Ok(vec![before, chunk, after]) });
         let request = self.effects.iter().rev().find_map(|effect| match effect {
             Effect::FindSentence { request, .. } => Some(*request),
             _ => None,
@@ -252,7 +252,7 @@ fn every_column_orders_its_best_first() {
     assert_eq!(ranks("s"), [4, 2, 29, 28, 20, 25, 30], "what the vectors did not find stands last");
     assert_eq!(ranks("ss"), [4, 5, 3, 7, 26, 28, 30]);
     assert_eq!(ranks("sss"), [4, 2, 1, 5, 28, 29, 30]);
-    assert_eq!(ranks("ssss"), [4, 2, 3, 16, 27, 7, 11]);
+    assert_eq!(ranks("ssss"), [4, 2, 3, 1, 19, 23, 27], "lines are numbers");
 }
 
 #[test]
@@ -275,6 +275,55 @@ fn searching_again_shows_old_and_new_ranks() {
         world.keys("a");
         let asked = world.state.turns.last().unwrap();
         assert_eq!((asked.question.as_str(), asked.settings), (QUESTION, settings));
+    }
+}
+
+#[test]
+fn an_order_by_sentences_is_shown_beside_the_one_before() {
+    for (columns, rows) in SIZES {
+        let mut world = answered(columns, rows);
+        world.keys("r");
+        let Some(Effect::Retrieve { settings, .. }) = world.effects.last().cloned() else { panic!() };
+        assert_eq!(settings.rerank, 20);
+        let mut found = candidates().to_vec();
+        found[..20].reverse();
+        for (candidate, rank) in found.iter_mut().zip(1..) {
+            candidate.rank = rank;
+            candidate.scores.rerank = (rank <= 20).then_some(0.8 - rank as f32 * 0.02);
+        }
+        world.searched_again(found, "handbook", &[]);
+        assert_snapshot!(format!("evidence_rerank_{columns}"), world.screen());
+        for _ in 0..4 {
+            world.keys("s");
+        }
+        world.draw();
+        assert!(columns < 80 || world.screen().contains("rerank▾"), "{}", world.screen());
+        world.keys("r");
+        let Some(Effect::Retrieve { settings, .. }) = world.effects.last().cloned() else { panic!() };
+        assert_eq!(settings.rerank, 0);
+    }
+}
+
+#[test]
+fn a_candidate_that_is_gone_or_cannot_be_read_says_so_and_is_looked_for_again() {
+    let mut world = answered(80, 24);
+    let loads = |world: &World| {
+        let last = world.state.shown_candidate().unwrap().id;
+        let asked = world.effects.iter().filter(|effect| matches!(effect, Effect::LoadNeighbours { id, .. } if *id == last));
+        asked.count()
+    };
+    world.keys("G⇥");
+    let id = world.state.shown_candidate().unwrap().id;
+    for (result, told, again) in [
+        (Err("the disk is gone".to_owned()), "✗ the disk is gone", 1),
+        (Ok(Vec::new()), "It is no longer in the collection", 0),
+    ] {
+        assert!(world.screen().contains("reading …"), "{}", world.screen());
+        world.send(Event::Neighbours { collection: "handbook".to_owned(), id, result });
+        assert!(world.screen().contains(told), "{}", world.screen());
+        world.effects.clear();
+        world.keys("⇥⇥⇥⇥kj⇥");
+        assert_eq!(loads(&world), again, "{told}");
     }
 }
 

@@ -69,8 +69,8 @@ fn indexing(world: &mut World, skipped: usize) {
 
 fn runs() -> Vec<IngestRun> {
     let report = |documents, skipped, interrupted| IngestReport {
-        documents,
-        passages: documents * 12,
+        held_documents: documents,
+        held_passages: documents * 12,
         skipped: skips(skipped),
         seconds: documents as f64 * 0.48,
         passages_per_s: 25.1,
@@ -134,7 +134,7 @@ fn an_ingest_from_its_start_to_its_end() {
     at_all_sizes("ended", true, |world| {
         indexing(world, 3);
         let (unchanged, removed, ignored) = (20, 2, 14);
-        let report = IngestReport { documents: 223, passages: 2_712, unchanged, removed, ignored, ..runs_report() };
+        let report = IngestReport { held_documents: 223, held_passages: 2_712, unchanged, removed, ignored, ..runs_report() };
         end(world, Ok(report));
     });
     at_all_sizes("failed", true, |world| {

@@ -188,6 +188,8 @@ pub fn passages() -> Vec<Passage> {
             keyword: keyword.map(|(score, _)| score),
             keyword_rank: keyword.map(|(_, rank)| rank),
             fused: Some(fused),
+            fused_rank: Some(rank),
+            rerank: None,
         },
     })
     .collect()
@@ -200,6 +202,7 @@ pub fn timings() -> StageTimings {
         dense: Some(Duration::from_micros(1_700)),
         keyword: ms(1),
         fuse: None,
+        rerank: None,
         retrieval: Some(Duration::from_micros(7_200)),
         prompt: Some(Duration::from_micros(80)),
         first_token: ms(310),
@@ -233,6 +236,8 @@ pub fn candidates() -> std::sync::Arc<[Candidate]> {
             keyword: (rank % 2 > 0).then_some(6.0 - rank as f32 * 0.1),
             keyword_rank: (rank % 2 > 0).then_some(rank - 2),
             fused: Some(0.3 - rank as f32 * 0.01),
+            fused_rank: Some(rank),
+            rerank: None,
         },
     });
     found.chain(more).collect()

@@ -161,7 +161,7 @@ fn passage_text_between_its_neighbours() {
             passages()[0].chunk.clone(),
             chunk(3, "faq/product_faq.md", "After", &long),
         ];
-        world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks });
+        world.send(Event::Neighbours { collection: "handbook".to_owned(), id, result: Ok(chunks) });
         world.key(KeyModifiers::SHIFT, KeyCode::BackTab);
         assert_snapshot!(format!("chat_passage_{columns}"), world.screen());
         world.key(KeyModifiers::NONE, KeyCode::Up);
@@ -265,7 +265,7 @@ fn nothing_hostile_reaches_a_cell() {
         timings: timings(),
         notices: vec![evil.clone()],
     });
-    world.send(Event::Neighbours { collection: "handbook".to_owned(), id, chunks: vec![before] });
+    world.send(Event::Neighbours { collection: "handbook".to_owned(), id, result: Ok(vec![before]) });
     world.send(Event::Reasoning { turn, text: evil.clone() });
     check(&mut world);
     world.key(KeyModifiers::CONTROL, KeyCode::Char('e'));

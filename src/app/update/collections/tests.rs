@@ -124,7 +124,7 @@ fn a_switch_leaves_the_running_answer_alone_and_takes_what_comes_after() {
     let notes = Effect::LoadNeighbours { collection: "notes".to_owned(), id };
     assert_eq!(state.update(retrieved(2, 1)), [notes]);
     let chunks = vec![passage(1).chunk];
-    state.update(Event::Neighbours { collection: "handbook".to_owned(), id, chunks });
+    state.update(Event::Neighbours { collection: "handbook".to_owned(), id, result: Ok(chunks) });
     assert!(state.shown_neighbours().is_empty());
     act(&mut state, Action::OlderTurn);
     assert_eq!(state.shown_neighbours().len(), 1);
