@@ -35,6 +35,11 @@ def percentile(values, part):
 # --- a model server -------------------------------------------------------------------------------------------------
 
 
+def pause_behind(word):
+    """Lines of 12 words, paragraphs of five lines."""
+    return " " if word % 12 else "\n" if word % 60 else "\n\n"
+
+
 def answer(question):
     """Events of the answer to a question such as `lines 500` or `stream 12 1000`: seconds, tokens a second."""
     words = question.split()
@@ -48,7 +53,7 @@ def answer(question):
         seconds, pace = map(int, words[words.index("stream") + 1 :][:2])
         for step in range(seconds * 100):
             tokens = range(step * pace // 100, (step + 1) * pace // 100)
-            yield 0.01, b"".join(event(f"w{i:05}{' ' if i % 12 else chr(10)}") for i in tokens)
+            yield 0.01, b"".join(event(f"w{i:05}{pause_behind(i)}") for i in tokens)
     yield 0.0, event("\n\nTHE END") + b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 
 
@@ -158,9 +163,12 @@ class Application(Terminal):
 
     def take(self, seconds):
         piece = self.read(seconds)
+        self.show(piece)
+        return piece
+
+    def show(self, piece):
         self.screen.feed(piece)
         self.written += len(piece)
-        return piece
 
     def wait(self, text, seconds=60):
         deadline = time.monotonic() + seconds
@@ -279,22 +287,26 @@ class Bench:
         app.end()
 
     def echoes(self, app, count):
-        """Seconds from a key to its letter on the line, for so many keys."""
-        times, dice = [], random.Random(7)
+        """Seconds from a key to its letter on the line, for so many keys. What comes is looked at afterwards: that takes
+        this script longer than the application, and no terminal so long."""
+        times, dice, pieces = [], random.Random(7), []
         while len(times) < count:
             for letter in LETTERS:
                 pause = time.monotonic() + dice.uniform(0.03, 0.09)
                 while (left := pause - time.monotonic()) > 0:
-                    app.take(left)
+                    pieces.append(app.read(left))
                 start, seen, wanted = time.perf_counter(), b"", letter.encode()
                 app.press(wanted)
                 while wanted not in seen:
-                    piece = app.take(5)
+                    piece = app.read(5)
                     assert piece, f"{letter} never came:\n{app.screen.text()}"
-                    seen = seen[-8:] + piece
+                    seen += piece
                 times.append(time.perf_counter() - start)
+                pieces.append(seen)
             app.press(CLEAR)
-            app.take(0.05)
+            pieces.append(app.read(0.05))
+        for piece in pieces:
+            app.show(piece)
         return times[:count]
 
     def keys(self):

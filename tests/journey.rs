@@ -223,7 +223,7 @@ fn a_first_day_from_the_download_to_a_collection_of_ones_own() {
 
     // What it rests on: distances, and the ranks of another search beside those of the first.
     press(&mut pty, keys::EVIDENCE);
-    let first = table(&pty.wait_for_frame(&["Evidence · turn 2", "hybrid", "nearest", "best sentence"]));
+    let first = table(&pty.wait_for_frame(&["Evidence · hybrid", "turn 2", "nearest", "best sentence"]));
     assert!(first.len() > 5 && first.values().all(|row| row.was.is_none()), "{first:?}");
     let best = first.values().find(|row| row.rank == 1).unwrap();
     assert!(best.distance.is_some_and(|distance| distance > 0.5 && distance < 1.0), "{first:?}");
@@ -236,7 +236,7 @@ fn a_first_day_from_the_download_to_a_collection_of_ones_own() {
     assert!(known.iter().all(|(now, before)| now.distance == before.distance), "{first:?}\n{screen}");
     assert!(known.iter().any(|(now, before)| now.rank != before.rank), "{screen}");
     press(&mut pty, keys::STEP_BACK);
-    pty.wait_for_frame(&["Evidence · turn 2", "hybrid"]);
+    pty.wait_for_frame(&["Evidence · hybrid", "turn 2"]);
     press(&mut pty, keys::EVIDENCE);
     pty.wait_for_frame(&both);
 

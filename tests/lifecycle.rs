@@ -47,9 +47,15 @@ fn a_signal_gives_the_terminal_back_and_is_told_by_the_exit_code() {
     {
         let mut pty = Pty::start(home.path(), &[], 24, 80);
         pty.wait_for_text("handbook");
-        for mode in
-            ["alternate screen", "bracketed paste", "window title", "keyboard flags", "focus events", "raw mode"]
-        {
+        for mode in [
+            "alternate screen",
+            "bracketed paste",
+            "window title",
+            "keyboard flags",
+            "focus events",
+            "lines cut off",
+            "raw mode",
+        ] {
             assert!(pty.left_behind().contains(&mode), "{mode} is in use meanwhile");
         }
         signal(name, &pty.child.process_id().unwrap().to_string());

@@ -42,7 +42,13 @@ pub fn appearance(
         locale.contains("utf-8") || locale.contains("utf8")
     });
     let look = Look { depth, ascii: config.ascii.unwrap_or(!utf8), still: config.reduced_motion };
-    Ok((if colour { config.theme } else { ThemeName::Mono }, look))
+    Ok((if colour && !is_without_colours(&term) { config.theme } else { ThemeName::Mono }, look))
+}
+
+/// The terminals that gave the others their sequences: those for colours came later.
+fn is_without_colours(term: &str) -> bool {
+    let model = term.split('-').next().unwrap_or_default();
+    model.strip_prefix("vt").is_some_and(|number| number.starts_with(['1', '2', '3', '4', '5']) && number != "525")
 }
 
 #[cfg(test)]
@@ -83,6 +89,11 @@ mod tests {
         let config = Ui { theme: ThemeName::Dark, ascii: Some(false), reduced_motion: true, ..Ui::default() };
         let (theme, look) = with(true, config, &[("TERM", "xterm"), ("LANG", "C")]).unwrap();
         assert_eq!((theme, look.ascii, look.still), (ThemeName::Dark, false, true));
+        for (term, theme) in
+            [("vt100", ThemeName::Mono), ("vt220-w", ThemeName::Mono), ("vt525", config.theme), ("vte", config.theme)]
+        {
+            assert_eq!(with(true, config, &[("TERM", term)]).unwrap().0, theme, "{term}");
+        }
         let (theme, _) = with(false, config, &[("TERM", "xterm")]).unwrap();
         assert_eq!(theme, ThemeName::Mono);
         let refused = with(true, config, &[("TERM", "dumb")]).unwrap_err().to_string();

@@ -8,12 +8,12 @@ mod configuration;
 mod copy;
 mod doctor;
 mod engine;
+mod environment;
 mod ingest;
 mod open;
 mod output;
 mod progress;
 mod search;
-mod telemetry;
 mod tutorial;
 mod wire;
 
@@ -49,7 +49,7 @@ pub struct UsageError(pub String);
 /// Parses the arguments, runs the command, prints its error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
 /// 3 done in part, 130 interrupted; the application ended by another signal: 128 and its number.
 pub fn main() -> ExitCode {
-    telemetry::turn_off();
+    environment::prepare();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),

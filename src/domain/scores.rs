@@ -125,7 +125,8 @@ pub struct Scores {
     /// Larger is better; in hybrid mode only.
     pub fused: Option<f32>,
     pub fused_rank: Option<u32>,
-    /// Cosine of the question with the sentence that is likest it; only of those that were ordered anew by it.
+    /// Only of those that were ordered anew by it, larger is better: the cosine of the question with the sentence that is
+    /// likest it, and a little for the score of before.
     pub rerank: Option<f32>,
 }
 

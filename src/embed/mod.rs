@@ -30,8 +30,8 @@ pub trait Embedder: Send + Sync {
     /// When the runtime fails; nothing is returned then.
     fn embed(&self, role: Role, texts: &[&str]) -> Result<Vec<Vector>, EmbedError>;
 
-    /// Somebody is at work meanwhile: for so long passages leave a processor free, where there are several. Passages in
-    /// hand are not given up.
+    /// Somebody is at the keys meanwhile: for so long passages leave a processor free, and where that leaves them one they
+    /// use it now and then. Passages in hand are not given up.
     fn make_room(&self, time: Duration) {
         let _ = time;
     }

@@ -2,10 +2,14 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::Role;
+
+/// Where passages keep a single session while they leave room, it begins one in so long a time: on one or two processors
+/// it would be in the way on each of them, and a kernel may take a tick of 4 ms to send away even the lowest priority.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// Sessions that are lent for one text at a time. While a question is [asked](Pool::asking), whoever embeds passages
 /// gets none, so a question waits for at most one text in hand, never for the rest of a batch. Beyond the sessions for
@@ -27,6 +31,16 @@ struct State<S> {
     questions: usize,
     /// Until then passages take one session less.
     room_until: Option<Instant>,
+    /// Until then they take none.
+    rest_until: Option<Instant>,
+}
+
+impl<S> State<S> {
+    fn pass_time(&mut self, now: Instant) {
+        self.room_until = self.room_until.filter(|until| *until > now);
+        // Nobody is at the keys any more.
+        self.rest_until = self.rest_until.filter(|until| *until > now && self.room_until.is_some());
+    }
 }
 
 /// While it lives a question is being embedded.
@@ -35,7 +49,8 @@ pub struct Asking<'a, S>(&'a Pool<S>);
 impl<S> Pool<S> {
     /// A pool that holds one session and may grow to `limit`, and to one more for questions.
     pub fn new(first: S, limit: usize) -> Self {
-        let state = State { idle: vec![first], made: 1, with_passages: 0, questions: 0, room_until: None };
+        let state =
+            State { idle: vec![first], made: 1, with_passages: 0, questions: 0, room_until: None, rest_until: None };
         Self { state: Mutex::new(state), freed: Condvar::new(), limit: limit.max(1) }
     }
 
@@ -106,27 +121,38 @@ impl<S> Pool<S> {
         result
     }
 
-    /// Until then passages leave one session, and so a processor, to whatever else there is to do; one they keep.
+    /// Until then passages leave one session, and so a processor, to whatever else there is to do; one they keep, which
+    /// works now and then where it is the only one.
     pub fn make_room_until(&self, until: Instant) {
         self.lock().room_until = Some(until);
     }
 
+    /// A session is lent.
+    fn lend(&self, role: Role, state: &mut State<S>, now: Instant) {
+        if role == Role::Passage {
+            state.with_passages += 1;
+            state.rest_until = state.room_until.filter(|_| self.limit <= 2).map(|_| now + SPARE);
+        }
+    }
+
     fn may_take(&self, role: Role, state: &State<S>) -> bool {
         let room = usize::from(self.limit > 1 && state.room_until.is_some());
+        let rests = state.rest_until.is_some();
         match role {
             Role::Query => true,
-            Role::Passage => state.questions == 0 && state.with_passages < self.limit - room,
+            Role::Passage => state.questions == 0 && !rests && state.with_passages < self.limit - room,
         }
     }
 
     fn take(&self, role: Role) -> S {
         let mut state = self.lock();
         loop {
-            state.room_until = state.room_until.filter(|until| *until > Instant::now());
+            let now = Instant::now();
+            state.pass_time(now);
             if self.may_take(role, &state)
                 && let Some(session) = state.idle.pop()
             {
-                state.with_passages += usize::from(role == Role::Passage);
+                self.lend(role, &mut state, now);
                 return session;
             }
             state = self.wait(state);
@@ -135,7 +161,7 @@ impl<S> Pool<S> {
 
     /// Until something has changed, or may have with time.
     fn wait<'a>(&self, state: MutexGuard<'a, State<S>>) -> MutexGuard<'a, State<S>> {
-        let Some(until) = state.room_until else {
+        let Some(until) = [state.rest_until, state.room_until].into_iter().flatten().min() else {
             return self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         let left = until.saturating_duration_since(Instant::now());
@@ -230,17 +256,46 @@ mod tests {
     #[test]
     fn passages_leave_one_session_for_a_while_and_never_the_last() {
         let may_take = |pool: &Pool<()>| pool.may_take(Role::Passage, &pool.lock());
-        let pool = Pool::new((), 2);
+        let pool = Pool::new((), 3);
         pool.grow(|| Ok::<_, ()>(())).unwrap();
+        pool.grow(|| Ok::<_, ()>(())).unwrap();
+        let both = |then: &dyn Fn()| pool.with(Role::Passage, |()| pool.with(Role::Passage, |()| then()));
         pool.make_room_until(Instant::now() + Duration::from_secs(3600));
-        pool.with(Role::Passage, |()| assert!(!may_take(&pool), "one is left"));
+        both(&|| assert!(!may_take(&pool), "one is left"));
         assert!(may_take(&pool));
-        // Once that time is over both are taken, and nobody has to wake who waits for it.
+        // Once that time is over all are taken, and nobody has to wake who waits for it.
         pool.make_room_until(Instant::now() + Duration::from_millis(20));
-        pool.with(Role::Passage, |()| pool.with(Role::Passage, |()| ()));
+        both(&|| pool.with(Role::Passage, |()| ()));
         let single = Pool::new((), 1);
         single.make_room_until(Instant::now() + Duration::from_secs(3600));
         single.with(Role::Passage, |()| ());
+    }
+
+    #[test]
+    fn a_single_session_begins_few_passages_while_somebody_is_at_the_keys() {
+        for (limit, rests) in [(1, true), (2, true), (3, false)] {
+            let pool = Pool::new((), limit);
+            let now = Instant::now();
+            let mut state = pool.lock();
+            let passage = |state: &mut State<()>, seconds: f64| {
+                let then = now + Duration::from_secs_f64(seconds);
+                state.pass_time(then);
+                let may = pool.may_take(Role::Passage, state);
+                if may {
+                    pool.lend(Role::Passage, state, then);
+                    state.with_passages -= 1;
+                }
+                assert!(pool.may_take(Role::Query, state));
+                may
+            };
+            assert!(passage(&mut state, 0.0) && passage(&mut state, 0.1), "nobody is there");
+            state.room_until = Some(now + Duration::from_secs(60));
+            assert!(passage(&mut state, 1.0), "the first one");
+            assert_eq!(passage(&mut state, 1.1), !rests, "{limit}");
+            assert_eq!(passage(&mut state, 5.9), !rests, "{limit}");
+            assert!(passage(&mut state, 59.9), "it never stands still");
+            assert!(passage(&mut state, 60.1), "the keys are left alone again");
+        }
     }
 
     #[test]

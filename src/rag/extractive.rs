@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::RagError;
 use crate::{
-    domain::{Chunk, Passage},
+    domain::{Chunk, Metric, Passage, Scores},
     embed::{Embedder, Role},
 };
 
@@ -71,7 +71,7 @@ pub async fn answer(
         return Ok("The passages found hold no sentences to quote; read them beside this answer.".to_owned());
     }
     let likeness = likeness(embedder, &sentences, question).await?;
-    let worth = passage_worth(passages);
+    let worth = worth(&passages.iter().map(|passage| passage.scores).collect::<Vec<_>>());
     let scores: Vec<f32> = likeness
         .iter()
         .zip(&sentences)
@@ -139,13 +139,15 @@ async fn likeness(
 }
 
 /// Each passage's score as a part of the best one's, 0 to 1, by the score that ranked them; in the order of the passages.
-fn passage_worth(passages: &[Passage]) -> Vec<f32> {
-    let score = |passage: &Passage| passage.scores.rerank.or(passage.scores.fused).or(passage.scores.dense).or(passage.scores.keyword);
-    let best = passages.iter().filter_map(score).fold(0.0, f32::max);
-    passages
+pub(super) fn worth(ranked: &[Scores]) -> Vec<f32> {
+    // Of distances the smaller ones are better: there the rank says how good.
+    let dense = |scores: &Scores| scores.dense.filter(|_| scores.metric != Metric::L2);
+    let score = |scores: &Scores| scores.rerank.or(scores.fused).or(dense(scores)).or(scores.keyword);
+    let best = ranked.iter().filter_map(score).fold(0.0, f32::max);
+    ranked
         .iter()
         .zip(1_u16..)
-        .map(|(passage, rank)| match score(passage) {
+        .map(|(scores, rank)| match score(scores) {
             Some(score) if best > 0.0 => (score / best).clamp(0.0, 1.0),
             _ => 1.0 / f32::from(rank),
         })
@@ -265,7 +267,7 @@ fn split(paragraph: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Chunk, ChunkId, Metric, Scores};
+    use crate::domain::ChunkId;
 
     fn passage(rank: u32, text: &str) -> Passage {
         let chunk = Chunk {

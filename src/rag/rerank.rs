@@ -2,13 +2,15 @@
 //!
 //! A chunk's vector is an average over all that it says; a sentence's is not. This is the MaxP scoring of Dai and Callan
 //! ("Deeper text understanding for IR", SIGIR 2019) with sentences as the parts and the collection's own embedding model
-//! as the judge, so that it needs nothing more than there is already.
+//! as the judge, so that it needs nothing more than there is already. The order of before counts as well: on half of
+//! SciFact's questions, hybrid, nDCG@10 is .716 without, .706 by the sentences alone, .725 by both; on 28 questions to the
+//! Milvus documentation the reciprocal rank is .50, .56 and .62, and 14, 17 and 18 of them have it among the first three.
 
 use std::sync::Arc;
 
 use super::{
     RagError,
-    extractive::{Sentence, by_meaning, sentences},
+    extractive::{Sentence, by_meaning, sentences, worth},
 };
 use crate::{
     domain::{Chunk, ChunkId, Scores},
@@ -17,6 +19,8 @@ use crate::{
 
 /// Most sentences of a chunk that are compared, the first ones: a bound on the time it takes.
 const MOST_SENTENCES: usize = 12;
+/// How much the order of before counts, as a part of the best one's score there, beside a cosine of 0 to 1.
+const PRIOR: f32 = 0.3;
 
 /// A ranked chunk; `None` where its text was not read.
 pub type Ranked = (ChunkId, Option<Chunk>, Scores);
@@ -38,8 +42,10 @@ pub async fn rerank(
         first.iter().map(|(_, chunk, _)| chunk.as_ref().map(parts).unwrap_or_default()).collect();
     let all: Vec<Sentence> = parts.iter().flatten().cloned().collect();
     let mut likeness = by_meaning(Arc::clone(embedder), &all, question).await?.into_iter();
-    for ((_, _, scores), parts) in first.iter_mut().zip(&parts) {
-        scores.rerank = likeness.by_ref().take(parts.len()).reduce(f32::max);
+    let worth = worth(&first.iter().map(|(_, _, scores)| *scores).collect::<Vec<_>>());
+    for (((_, _, scores), parts), worth) in first.iter_mut().zip(&parts).zip(worth) {
+        let likest = likeness.by_ref().take(parts.len()).reduce(f32::max);
+        scores.rerank = likest.map(|likest| likest + PRIOR * worth);
     }
     let score = |(_, _, scores): &Ranked| scores.rerank.unwrap_or(f32::NEG_INFINITY);
     first.sort_by(|a, b| score(b).total_cmp(&score(a)));
@@ -95,7 +101,12 @@ mod tests {
         assert_eq!(order[0], 3);
         assert_eq!(order[3..], [4, 5], "what was not read comes last, and what was not asked for stays");
         let scores: Vec<Option<f32>> = ranking.iter().map(|(_, _, scores)| scores.rerank).collect();
-        assert!(scores[0].is_some_and(|score| score > 0.99) && scores[0] > scores[1] && scores[1] > scores[2], "{scores:?}");
+        assert!(
+            scores[0].is_some_and(|score| (1.0..1.3).contains(&score))
+                && scores[0] > scores[1]
+                && scores[1] > scores[2],
+            "{scores:?}"
+        );
         assert!(scores[2].is_some(), "a table is compared as a whole");
         assert_eq!(scores[3..], [None, None]);
         assert_eq!(ranking[0].2.fused, Some(1.0 / 3.0), "every other score stays");

@@ -73,7 +73,7 @@ pub struct Effects {
 }
 
 /// How long after a key somebody is taken to be at the keys.
-const AT_THE_KEYS: Duration = Duration::from_secs(2);
+const AT_THE_KEYS: Duration = Duration::from_secs(1);
 
 /// What tasks need.
 struct Shared {

@@ -4,6 +4,9 @@ use tokio::time::Instant;
 
 /// Between two frames that no key asked for: 30 a second.
 const STREAMING: Duration = Duration::from_millis(33);
+/// The same for so long after a key: keys bring frames of their own, and the next one should not meet one that is drawn.
+const BESIDE_KEYS: Duration = Duration::from_millis(66);
+const AT_THE_KEYS: Duration = Duration::from_millis(500);
 /// The same where nothing should move by itself: 4 a second.
 const CALM: Duration = Duration::from_millis(250);
 /// The same while the person is elsewhere.
@@ -48,6 +51,7 @@ impl FrameLimiter {
         let interval = match (self.elsewhere, self.pace) {
             (true, _) => ELSEWHERE,
             (false, Pace::Calm) => CALM,
+            (false, Pace::Streaming) if self.last_waited.is_some_and(|last| now < last + AT_THE_KEYS) => BESIDE_KEYS,
             (false, Pace::Streaming) => STREAMING,
         };
         self.ask_within(now, interval);
@@ -118,6 +122,26 @@ mod tests {
         frames.drawn(at(61));
         frames.ask_now(at(62));
         assert_eq!(frames.due(), Some(at(62)), "a frame that came by itself does not put a key off");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_by_itself_makes_room_for_whoever_types() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut frames = FrameLimiter::default();
+        frames.ask_now(at(0));
+        frames.drawn(at(0));
+        frames.ask(at(5));
+        assert_eq!(frames.due(), Some(at(66)));
+        frames.ask_now(at(30));
+        frames.drawn(at(30));
+        frames.ask(at(31));
+        assert_eq!(frames.due(), Some(at(96)), "the key's frame showed it");
+        frames.drawn(at(96));
+        frames.ask(at(540));
+        frames.drawn(at(540));
+        frames.ask(at(541));
+        assert_eq!(frames.due(), Some(at(573)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,7 +60,9 @@ mod tests {
     fn run(number: usize) -> IngestRun {
         let result = match number % 3 {
             0 => Err("no space\nhint: make some".to_owned()),
-            rest => Ok(IngestReport { held_documents: number as u64, interrupted: rest == 1, ..IngestReport::default() }),
+            rest => {
+                Ok(IngestReport { held_documents: number as u64, interrupted: rest == 1, ..IngestReport::default() })
+            }
         };
         IngestRun::new("2026-01-31T17:05:00+01:00".to_owned(), format!("c{number}"), &result, 1.5)
     }

@@ -23,8 +23,8 @@ use crossterm::{
     execute, queue,
     style::{Print, ResetColor},
     terminal::{
-        Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
-        disable_raw_mode, enable_raw_mode,
+        Clear, ClearType, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
     },
 };
 use futures_util::Stream;
@@ -61,6 +61,8 @@ const MODES: &[(Switch, Switch)] = &[
     (|out| queue!(out, EnterAlternateScreen, Clear(ClearType::All)), |out| queue!(out, LeaveAlternateScreen)),
     (|out| queue!(out, Print("\x1b[22;0t")), |out| queue!(out, SetTitle(""), Print("\x1b[23;0t"))),
     (|out| queue!(out, EnableBracketedPaste), |out| queue!(out, DisableBracketedPaste)),
+    // A character at the end of a row that the terminal takes for a wider one would move to the next.
+    (|out| queue!(out, DisableLineWrap), |out| queue!(out, EnableLineWrap)),
     (|out| queue!(out, EnableFocusChange), |out| queue!(out, DisableFocusChange)),
     (
         |out| queue!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)),

@@ -77,11 +77,13 @@ pub fn one_line(text: &str) -> String {
     sanitise(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Needs no look at its neighbours: printable ASCII, and letters and ideographs well away from marks and controls.
+/// Needs no look at its neighbours, and is as wide on every terminal: printable ASCII, and letters, signs and ideographs
+/// well away from marks, controls and emoji.
 pub fn is_plain(c: char) -> bool {
     matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{377}' | '\u{384}'..='\u{38a}' | '\u{38e}'..='\u{3a1}' | '\u{3a3}'..='\u{482}'
-        | '\u{2010}'..='\u{2027}' | '\u{2800}'..='\u{28ff}' | '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{25ff}' | '\u{3041}'..='\u{3096}'
-        | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+        | '\u{2010}'..='\u{2027}' | '\u{2800}'..='\u{28ff}' | '\u{2190}'..='\u{2319}' | '\u{231c}'..='\u{2328}'
+        | '\u{232b}'..='\u{23e8}' | '\u{23f4}'..='\u{23ff}' | '\u{2500}'..='\u{25fc}' | '\u{25ff}' | '\u{2713}'..='\u{2718}' | '\u{3041}'..='\u{3096}'
+        | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fd5}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// A Korean initial consonant, or a syllable that a final may follow.

@@ -23,6 +23,7 @@ pub struct Modes {
     titles: Vec<String>,
     keyboard_flags: Vec<u16>,
     focus_events: bool,
+    cut_off: bool,
     updating: bool,
     /// Synchronised updates so far.
     pub updates: usize,
@@ -36,6 +37,7 @@ impl Default for Modes {
             titles: Vec::new(),
             keyboard_flags: Vec::new(),
             focus_events: false,
+            cut_off: false,
             updating: false,
             updates: 0,
             bells: 0,
@@ -59,6 +61,7 @@ impl vt100::Callbacks for Modes {
             (None, [23, ..], 't') => self.title = self.titles.pop().unwrap_or_default(),
             (Some(b'>'), [flags], 'u') => self.keyboard_flags.push(*flags),
             (Some(b'<'), _, 'u') => drop(self.keyboard_flags.pop()),
+            (Some(b'?'), [7], 'h' | 'l') => self.cut_off = c == 'l',
             (Some(b'?'), [1004], 'h' | 'l') => self.focus_events = c == 'h',
             (Some(b'?'), [2026], 'h' | 'l') => {
                 self.updating = c == 'h';
@@ -152,6 +155,7 @@ impl Pty {
             ("window title", modes.title != SHELL_TITLE || !modes.titles.is_empty()),
             ("keyboard flags", !modes.keyboard_flags.is_empty()),
             ("focus events", modes.focus_events),
+            ("lines cut off", modes.cut_off),
             ("a frame that did not end", modes.updating),
             ("raw mode", settings(self.master.as_ref()) != self.cooked),
         ];

@@ -57,7 +57,8 @@ impl State {
             Some(found) => found.mode.uses_dense() || found.timings.rerank.is_some(),
             None => turn.settings.mode.uses_dense() || turn.timings.rerank.is_some(),
         };
-        let is_it = |best: &BestSentence| best.id == id && best.collection == collection && best.by_meaning == by_meaning;
+        let is_it =
+            |best: &BestSentence| best.id == id && best.collection == collection && best.by_meaning == by_meaning;
         if self.evidence.best.as_ref().is_some_and(is_it) {
             return None;
         }

@@ -145,7 +145,8 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         Ok(report) => report,
         Err(message) => return format!("indexing failed: {}", message.lines().next().unwrap_or("")),
     };
-    let totals = format!("{}, {}", counted(report.held_documents, "document"), counted(report.held_passages, "passage"));
+    let totals =
+        format!("{}, {}", counted(report.held_documents, "document"), counted(report.held_passages, "passage"));
     let skipped = match report.skipped.len() {
         0 => String::new(),
         n => format!(" · {n} skipped, ‹ingest› says why"),

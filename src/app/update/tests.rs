@@ -281,8 +281,16 @@ fn passages_follow_the_shown_turn_and_load_their_surroundings_once() {
     assert_eq!(state.update(retrieved(2, 3)), [], "that passage's surroundings were asked for already");
     assert_eq!(act(&mut state, Action::SelectPassage(9)), [loads(id(3))]);
     assert_eq!(state.selected_passage, 2);
-    state.update(Event::Neighbours { collection: "handbook".to_owned(), id: id(3), result: Ok(vec![passage(3).chunk]) });
-    state.update(Event::Neighbours { collection: "handbook".to_owned(), id: id(8), result: Ok(vec![passage(8).chunk]) });
+    state.update(Event::Neighbours {
+        collection: "handbook".to_owned(),
+        id: id(3),
+        result: Ok(vec![passage(3).chunk]),
+    });
+    state.update(Event::Neighbours {
+        collection: "handbook".to_owned(),
+        id: id(8),
+        result: Ok(vec![passage(8).chunk]),
+    });
     let read: Vec<usize> = [1, 3].map(|rank| state.around("handbook", id(rank)).len()).into();
     assert_eq!((read, state.neighbours.len()), (vec![0, 1], 2));
     act(&mut state, Action::OlderTurn);

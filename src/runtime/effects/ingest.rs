@@ -104,8 +104,14 @@ impl Shared {
             let left = store.collection(&collection).await?;
             let (documents, passages) = left.as_ref().map_or((0, 0), |info| (info.documents, info.passages));
             let (held_documents, held_passages) = (documents, passages);
-            let report =
-                IngestReport { documents, passages, held_documents, held_passages, interrupted: true, ..IngestReport::default() };
+            let report = IngestReport {
+                documents,
+                passages,
+                held_documents,
+                held_passages,
+                interrupted: true,
+                ..IngestReport::default()
+            };
             Ok((report, left))
         };
         let Some(model) = reins.cancel.run_until_cancelled(self.model(None)).await else {

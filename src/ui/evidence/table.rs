@@ -262,7 +262,6 @@ impl Columns {
         spans.push(Span::styled(legs, if row.gone { theme.dim } else { Style::new() }));
         Line::from(spans)
     }
-
 }
 
 /// `.649 #1 ▲2`: what a retriever said, and how far the final rank is from its own.

@@ -309,7 +309,8 @@ fn a_candidate_that_is_gone_or_cannot_be_read_says_so_and_is_looked_for_again() 
     let mut world = answered(80, 24);
     let loads = |world: &World| {
         let last = world.state.shown_candidate().unwrap().id;
-        let asked = world.effects.iter().filter(|effect| matches!(effect, Effect::LoadNeighbours { id, .. } if *id == last));
+        let asked =
+            world.effects.iter().filter(|effect| matches!(effect, Effect::LoadNeighbours { id, .. } if *id == last));
         asked.count()
     };
     world.keys("G⇥");

@@ -134,7 +134,8 @@ fn an_ingest_from_its_start_to_its_end() {
     at_all_sizes("ended", true, |world| {
         indexing(world, 3);
         let (unchanged, removed, ignored) = (20, 2, 14);
-        let report = IngestReport { held_documents: 223, held_passages: 2_712, unchanged, removed, ignored, ..runs_report() };
+        let report =
+            IngestReport { held_documents: 223, held_passages: 2_712, unchanged, removed, ignored, ..runs_report() };
         end(world, Ok(report));
     });
     at_all_sizes("failed", true, |world| {
