@@ -147,7 +147,7 @@ fn table(screen: &str) -> HashMap<String, Row> {
         let words: Vec<_> = words.collect();
         let scores = words.windows(2).find(|pair| pair[1].starts_with('#'));
         let distance = scores.and_then(|pair| pair[0].parse().ok());
-        let was = before.first().and_then(|word| word.parse().ok());
+        let was = before.first().and_then(|word| word.trim_end_matches('•').parse().ok());
         Some((place.to_owned(), Row { rank, was, distance }))
     };
     screen.lines().filter_map(row).collect()
