@@ -334,6 +334,13 @@ fn it_draws_what_the_terminal_can_show_or_says_why_not() {
     pty.send("\x03\x03");
     assert_eq!(pty.finish(), 0);
 
+    // What a command prints, too, where it goes to a terminal.
+    for (locale, ascii) in [("C", true), ("C.UTF-8", false)] {
+        let mut pty = Pty::start_with(home.path(), &["search", "index documents"], 40, 80, &[("LC_ALL", locale)]);
+        assert_eq!(pty.finish(), 0);
+        assert_eq!(pty.seen.is_ascii(), ascii, "{locale}: {}", pty.screen.screen().contents());
+    }
+
     let mut pty = Pty::start_with(home.path(), &[], 24, 80, &[("TERM", "dumb")]);
     assert_eq!(pty.finish(), 2);
     let text = pty.screen.screen().contents();

@@ -34,15 +34,21 @@ pub fn appearance(
         _ if term.contains("256color") || term.starts_with("tmux") || term.starts_with("screen") => Depth::Indexed,
         _ => Depth::Sixteen,
     };
+    let look =
+        Look { depth, ascii: config.ascii.unwrap_or_else(|| only_ascii(&variable)), still: config.reduced_motion };
+    Ok((if colour && !is_without_colours(&term) { config.theme } else { ThemeName::Mono }, look))
+}
+
+/// Whether the locale has nothing but ASCII for certain.
+pub fn only_ascii(variable: impl Fn(&str) -> Option<String>) -> bool {
     // The first of these that is set counts, as POSIX has it. Where none is set nothing is known about the terminal, and
     // nearly all of today's know UTF-8.
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-    let utf8 = locale.is_none_or(|locale| {
+    locale.is_some_and(|locale| {
         let locale = locale.to_ascii_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8")
-    });
-    let look = Look { depth, ascii: config.ascii.unwrap_or(!utf8), still: config.reduced_motion };
-    Ok((if colour && !is_without_colours(&term) { config.theme } else { ThemeName::Mono }, look))
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    })
 }
 
 /// The terminals that gave the others their sequences: those for colours came later.

@@ -2,14 +2,22 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::args::{Args, Color};
-use crate::text::{Sanitiser, sanitise, width, wrap};
+use super::{
+    appearance::only_ascii,
+    args::{Args, Color},
+};
+use crate::{
+    text::{Sanitiser, sanitise, width, wrap},
+    ui::ascii_text,
+};
 
 /// Where a command's words go: results to standard output, everything else to standard error, sanitised both.
 pub struct Output {
     pub quiet: bool,
     /// Colour on standard output, and on standard error.
     colour: (bool, bool),
+    /// Whether what reads them is a terminal that has nothing but ASCII. A file or a program gets UTF-8 in any case.
+    ascii: (bool, bool),
 }
 
 impl Output {
@@ -22,8 +30,19 @@ impl Output {
                 is_terminal && takes_colour && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
         };
-        let colour = (wanted(io::stdout().is_terminal()), wanted(io::stderr().is_terminal()));
-        Self { quiet: args.quiet, colour }
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let only_ascii = only_ascii(|name| std::env::var(name).ok());
+        Self { quiet: args.quiet, colour: (wanted(out), wanted(err)), ascii: (out && only_ascii, err && only_ascii) }
+    }
+
+    /// What standard output, or else standard error, can show of a text.
+    fn clean(&self, text: &str, is_result: bool) -> String {
+        shown(&sanitise(text), if is_result { self.ascii.0 } else { self.ascii.1 })
+    }
+
+    /// Whether standard error is a terminal that has nothing but ASCII.
+    pub fn ascii_beside(&self) -> bool {
+        self.ascii.1
     }
 
     /// Whether standard output is to be coloured.
@@ -33,19 +52,19 @@ impl Output {
 
     /// A line of the result.
     pub fn line(&self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{}", sanitise(text))
+        writeln!(io::stdout().lock(), "{}", self.clean(text, true))
     }
 
     /// A line of the result with its first `strong` bytes in bold.
     pub fn strong_line(&self, strong: &str, rest: &str) -> io::Result<()> {
-        let (strong, rest) = (sanitise(strong), sanitise(rest));
+        let (strong, rest) = (self.clean(strong, true), self.clean(rest, true));
         let mut out = io::stdout().lock();
         if self.colour.0 { writeln!(out, "\x1b[1m{strong}\x1b[0m{rest}") } else { writeln!(out, "{strong}{rest}") }
     }
 
     /// A line that matters less than the others.
     pub fn faint_line(&self, text: &str) -> io::Result<()> {
-        let text = sanitise(text);
+        let text = self.clean(text, true);
         let mut out = io::stdout().lock();
         if self.colour.0 { writeln!(out, "\x1b[2m{text}\x1b[0m") } else { writeln!(out, "{text}") }
     }
@@ -53,7 +72,7 @@ impl Output {
     /// A piece of the result without a line end, shown at once. `before` knows the pieces before it.
     pub fn piece(&self, text: &str, before: &mut Sanitiser) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(before.next(text).as_bytes())?;
+        out.write_all(shown(&before.next(text), self.ascii.0).as_bytes())?;
         out.flush()
     }
 
@@ -87,13 +106,13 @@ impl Output {
     /// What a result is not worth reading without: said even when quiet.
     pub fn warn(&self, text: &str) {
         // Standard error may be closed; there is no other place to say so.
-        let _ = writeln!(io::stderr().lock(), "{}", sanitise(text));
+        let _ = writeln!(io::stderr().lock(), "{}", self.clean(text, false));
     }
 
     /// Why the command failed, with hints on lines of their own.
     pub fn error(&self, error: &anyhow::Error) {
         let text = format!("{error:#}");
-        let text = sanitise(&text);
+        let text = self.clean(&text, false);
         let mut err = io::stderr().lock();
         for (i, part) in text.split("; hint: ").enumerate() {
             let (label, code) = if i == 0 { ("error:", "31") } else { ("hint:", "36") };
@@ -104,6 +123,10 @@ impl Output {
             };
         }
     }
+}
+
+fn shown(clean: &str, ascii: bool) -> String {
+    if ascii { ascii_text(clean) } else { clean.to_owned() }
 }
 
 /// Whether a terminal understands sequences. A console of Windows has to be told to, and an old one does not.

@@ -11,6 +11,7 @@ use super::output::Output;
 use crate::{
     domain::{Counter, Pace, Progress, ProgressSnapshot, Stage},
     text::{fit, one_line},
+    ui::ascii_text,
 };
 
 /// Between two looks at the progress, on a terminal and elsewhere.
@@ -40,7 +41,7 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
                 let snapshot = progress.snapshot();
                 pace.sample(&snapshot, start.elapsed());
                 if terminal {
-                    show(&bar, &snapshot, &pace);
+                    show(&bar, &snapshot, &pace, output.ascii_beside());
                 } else {
                     let line = describe(&snapshot, &pace);
                     if line != said {
@@ -55,7 +56,7 @@ pub async fn shown<T>(output: &Output, progress: &Arc<Progress>, work: impl Futu
     result
 }
 
-fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, pace: &Pace) {
+fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, pace: &Pace, ascii: bool) {
     let (done, total) = match snapshot.stage {
         Stage::Downloading => (snapshot.bytes_done, snapshot.bytes_total),
         Stage::Indexing => (snapshot.documents_done, snapshot.documents_total),
@@ -63,11 +64,15 @@ fn show(bar: &ProgressBar, snapshot: &ProgressSnapshot, pace: &Pace) {
     };
     let template = if total > 0 { "{bar:24} {msg}" } else { "{spinner} {msg}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        bar.set_style(match ascii {
+            true => style.progress_chars("#- ").tick_chars("|/-\\ "),
+            false => style.progress_chars("█▉▊▋▌▍▎▏ "),
+        });
     }
     bar.set_length(total.max(1));
     bar.set_position(done);
-    bar.set_message(describe(snapshot, pace));
+    let message = describe(snapshot, pace);
+    bar.set_message(if ascii { ascii_text(&message) } else { message });
     bar.tick();
 }
 

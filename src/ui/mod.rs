@@ -36,6 +36,7 @@ mod touch;
 mod tests;
 
 pub use cache::ViewCache;
+pub use finish::ascii_text;
 pub use keys::{KeyError, Keymap, key};
 pub use theme::{Depth, Look, Theme};
 pub use title::title;
