@@ -11,9 +11,12 @@ use crate::{
 };
 
 impl State {
-    /// The view is shown from now on: the list, with the collection in use selected.
+    /// The view is shown from now on: the list, with the collection in use selected. What was written of a new collection
+    /// is still there.
     pub(super) fn enter_collections(&mut self) -> Vec<Effect> {
-        self.collections.step = Step::Choose;
+        if !matches!(self.collections.step, Step::Create(_)) {
+            self.collections.step = Step::Choose;
+        }
         self.collections.selected = self.collection_name().unwrap_or_default().to_owned();
         self.list_collections()
     }

@@ -262,6 +262,8 @@ fn the_keys_are_those_of_the_view() {
     assert!(world.state.ingest.is_none(), "not while something is asked");
     world.key(KeyModifiers::NONE, KeyCode::F(3));
     assert_eq!(world.state.view, View::Chat);
+    world.key(KeyModifiers::NONE, KeyCode::F(3));
+    assert_eq!(world.state.collections.line().map(|line| line.text()), Some("~/what is ? n?"), "it is not lost");
 }
 
 #[test]
