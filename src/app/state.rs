@@ -8,6 +8,10 @@ use crate::domain::{
     Chunk, ChunkId, CollectionInfo, Pace, Passage, ProgressSnapshot, SearchSettings, Stage, ThemeName, Turn,
 };
 
+/// What stands around a passage in its document, itself included, or why that could not be read; `None` was asked for and
+/// has not come yet.
+pub type Surroundings = Option<Result<Vec<Chunk>, String>>;
+
 /// The whole application as data. Read it to draw; [`State::update`] changes it.
 #[derive(Debug, Default)]
 pub struct State {
@@ -39,9 +43,8 @@ pub struct State {
     pub selected_turn: Option<usize>,
     /// Place of the selected passage among the shown turn's, from 0.
     pub selected_passage: usize,
-    /// Surroundings of passages, by collection and passage, or why they could not be read; `None` was asked for and has
-    /// not come yet.
-    pub neighbours: BTreeMap<(String, ChunkId), Option<Result<Vec<Chunk>, String>>>,
+    /// By collection and passage.
+    pub neighbours: BTreeMap<(String, ChunkId), Surroundings>,
 
     pub chat_scroll: ChatScroll,
     pub passage_scroll: isize,
