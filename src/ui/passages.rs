@@ -50,6 +50,9 @@ pub fn draw_list(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, ar
         return;
     };
     let mut title = format!("Passages · turn {} · {} · k={}", index + 1, turn.settings.mode, turn.settings.k);
+    if turn.settings.rerank > 0 {
+        title = format!("{title} · rerank {}", turn.settings.rerank);
+    }
     if !turn.collection.is_empty() && state.collection_name() != Some(turn.collection.as_str()) {
         title = format!("{title} · {}", turn.collection);
     }
@@ -247,9 +250,16 @@ fn timings(turn: &Turn, units: bool) -> Vec<String> {
     let times = &turn.timings;
     let embed = times.embed.unwrap_or_default();
     let legs = times.dense.unwrap_or_default().max(times.keyword.unwrap_or_default());
-    let search = times.retrieval.map(|all| all.saturating_sub(embed)).or((!legs.is_zero()).then_some(legs));
+    let rerank = times.rerank.unwrap_or_default();
+    let search = times.retrieval.map(|all| all.saturating_sub(embed + rerank)).or((!legs.is_zero()).then_some(legs));
     let answer = if turn.model.is_some() { "first token" } else { "quotes" };
-    let stages = [("embed", times.embed), ("search", search), ("prompt", times.prompt), (answer, times.first_token)];
+    let stages = [
+        ("embed", times.embed),
+        ("search", search),
+        ("rerank", times.rerank),
+        ("prompt", times.prompt),
+        (answer, times.first_token),
+    ];
     let mut parts = Vec::new();
     for (name, time) in stages {
         if let Some(time) = time {

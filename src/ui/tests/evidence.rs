@@ -305,6 +305,27 @@ fn an_order_by_sentences_is_shown_beside_the_one_before() {
 }
 
 #[test]
+fn what_decided_the_order_is_told_beside_the_answer() {
+    let mut world = World::ready(120, 30);
+    world.state.settings.rerank = 20;
+    let turn = world.ask(QUESTION);
+    let Event::Retrieved { turn, mode, mut passages, candidates, prompt, timings, notices } = retrieved(turn, &[])
+    else {
+        panic!()
+    };
+    for passage in &mut passages {
+        passage.scores.rerank = Some(1.02 - passage.rank as f32 * 0.1);
+    }
+    let (second, rerank) = (Duration::from_millis(1_000), Some(Duration::from_millis(990)));
+    let timings = StageTimings { retrieval: timings.retrieval.map(|time| time + second), rerank, ..timings };
+    world.send(Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices });
+    let screen = world.screen();
+    for told in ["k=5 · rerank 20", "rerank 0.92", "rerank 0.82", "search 12 ms │ rerank 990 ms"] {
+        assert!(screen.contains(told), "{told}: {screen}");
+    }
+}
+
+#[test]
 fn a_candidate_that_is_gone_or_cannot_be_read_says_so_and_is_looked_for_again() {
     let mut world = answered(80, 24);
     let loads = |world: &World| {
