@@ -25,7 +25,7 @@ const STORED_AT_ONCE: usize = 512;
 /// Documents that may wait between two stages.
 const QUEUE: usize = 32;
 /// Why the documents of a source are kept in which none are found any more.
-const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all anew takes them out: reindex-all in the list of collections, or `askdocs ingest --force`";
+const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all of it anew takes them out: from the list of collections, or by `askdocs ingest --force`";
 /// Tokens are counted by words where there is no model: English has about this many tokens to a word.
 const TOKENS_PER_WORD: f32 = 1.3;
 
