@@ -71,6 +71,27 @@ async fn another_collection_answers_after_a_switch_and_the_running_answer_goes_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_collection_of_another_model_is_searched_with_that_one_where_it_is_here() {
+    for is_here in [true, false] {
+        let mut app = drinks(120, 30).made_with_another("coffee", is_here).start().await;
+        app.ask("What does coffee want?").await.says("Tea.").await.finishes().await.wait_for("Tea.").await;
+        app.press(keys::EVIDENCE).await.wait_for("candidates").await;
+        app.press(keys::ELSEWHERE).await.wait_for("Search again in which").await;
+        app.press("Up").await.press("Enter").await;
+        if !is_here {
+            app.wait_for("collection \"coffee\" holds").await;
+            app.quit().await;
+            continue;
+        }
+        app.wait_for("#▾ coffee").await.wait_for("coffee.md:1").await.wait_for("searched with other words").await;
+        app.press(keys::ANSWER_AGAIN).await.says("Beans.").await.finishes().await.wait_for("Beans.").await;
+        let screen = app.screen();
+        assert!(screen.contains("coffee.md:1") && screen.contains("hybrid"), "{screen}");
+        app.quit().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn changed_documents_are_indexed_while_an_answer_streams() {
     let mut app = drinks(120, 30).start().await;
     app.ask("What does tea want?").await.says("Leaves").await.wait_for("Leaves").await;

@@ -333,6 +333,7 @@ impl World {
                 async move { if fails { Err(anyhow::anyhow!("the server is away")) } else { Ok(opened) } }.boxed()
             }),
             chunker: Chunker::Markdown,
+            load_other: Arc::new(|_| async { Ok(None) }.boxed()),
             prepare_model: Arc::new(move |progress, cancel| -> BoxFuture<_> {
                 // The model that did not come the first time does so the second.
                 let waits = prepared.fetch_add(1, Ordering::SeqCst) == 0 && waits;

@@ -7,6 +7,7 @@ use std::{
 
 use crossterm::style::force_color_output;
 use ratatui::Terminal;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Outcome, UsageError,
@@ -56,6 +57,7 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
     };
     let wiring = Arc::new(wiring);
     let (config, paths) = (wiring.config.clone(), wiring.paths.clone());
+    let other = (config.clone(), paths.clone());
     // Held until the application has ended.
     let (draft_file, _lock) = runtime::claim_draft(&paths.state);
     let setup = Setup {
@@ -73,6 +75,22 @@ pub async fn run(wiring: Wiring, output: &Output) -> anyhow::Result<Outcome> {
         prepare_model: Arc::new(move |progress, cancel| {
             let made = wire::prepare_model(config.clone(), paths.clone(), true, progress, cancel);
             Box::pin(async { Ok(Arc::new(made.await?.in_background()) as Arc<dyn Embedder>) })
+        }),
+        load_other: Arc::new(move |held| {
+            let (mut config, paths) = (other.0.clone(), other.1.clone());
+            (config.embed.model, config.embed.pooling, config.embed.max_tokens) =
+                (held.model, held.pooling, held.max_tokens);
+            // It answers questions and indexes nothing.
+            config.embed.sessions = 1;
+            Box::pin(async move {
+                let is_here = wire::model_spec(&config)
+                    .is_ok_and(|spec| wire::artifacts(&config, &paths).missing(&spec).is_empty());
+                if !is_here {
+                    return Ok(None);
+                }
+                let made = wire::prepare_model(config, paths, false, Arc::default(), CancellationToken::new()).await?;
+                Ok(Some(Arc::new(made.in_background()) as Arc<dyn Embedder>))
+            })
         }),
         open: Box::new(move || {
             let wiring = Arc::clone(&wiring);

@@ -8,7 +8,7 @@ use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Dur
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{
@@ -21,7 +21,7 @@ use super::{Setup, clipboard::Clipboard, drafts, history, runs};
 use crate::{
     app::{Copied, Effect, Event},
     chat::ChatModel,
-    domain::{Chunk, ChunkId, Chunker, CollectionInfo, JobId, Message, Progress, SearchSettings, TurnId},
+    domain::{Chunk, ChunkId, Chunker, CollectionInfo, Fingerprint, JobId, Message, Progress, SearchSettings, TurnId},
     embed::Embedder,
     rag::{self, Ask, AskEvent, RagError, Templates},
     store::VectorStore,
@@ -37,6 +37,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 pub type Preparing = Arc<
     dyn Fn(Arc<Progress>, CancellationToken) -> BoxFuture<'static, anyhow::Result<Arc<dyn Embedder>>> + Send + Sync,
 >;
+
+/// Loads the model that vectors of this fingerprint were made with, where all of it is on this machine.
+pub type LoadOther =
+    Arc<dyn Fn(Fingerprint) -> BoxFuture<'static, anyhow::Result<Option<Arc<dyn Embedder>>>> + Send + Sync>;
 
 /// Opens the store and names the collection to show.
 pub type Opening = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Opened>> + Send + Sync>;
@@ -84,6 +88,9 @@ struct Shared {
     model: watch::Sender<Model>,
     open: Opening,
     prepare_model: Preparing,
+    load_other: LoadOther,
+    /// The model of the last collection that another one than the configured made.
+    other: Mutex<Option<Arc<dyn Embedder>>>,
     /// How documents of a new collection are cut.
     chunker: Chunker,
     /// The configured chat model, and the one that answers now: another one of its server, or none.
@@ -116,6 +123,8 @@ impl Effects {
             model: watch::Sender::new(Model::Pending),
             open: setup.open,
             prepare_model: setup.prepare_model,
+            load_other: setup.load_other,
+            other: Mutex::default(),
             chunker: setup.chunker,
             chat: watch::Sender::new(setup.chat.clone()),
             configured: setup.chat,
@@ -385,17 +394,50 @@ impl Shared {
         &self,
         name: &str,
         settings: &SearchSettings,
-    ) -> Result<(Arc<dyn VectorStore>, Option<Arc<dyn Embedder>>, CollectionInfo, Option<&'static str>), RagError> {
+    ) -> Result<(Arc<dyn VectorStore>, Option<Arc<dyn Embedder>>, CollectionInfo, Option<String>), RagError> {
         let store = self.opened().await?.store;
         let model = if settings.uses_model() { self.model(Some(MODEL_PATIENCE)).await } else { Model::Missing };
         let (embedder, note) = match model {
             Model::Ready(embedder) => (Some(embedder), None),
             Model::Missing => (None, None),
-            Model::Pending => (None, Some("the embedding model is still being prepared; ask again later for more")),
+            Model::Pending => {
+                (None, Some("the embedding model is still being prepared; ask again later for more".to_owned()))
+            }
         };
         let collection = store.collection(name).await?.filter(|info| info.passages > 0);
         let collection = collection.ok_or_else(|| RagError::Empty { collection: name.to_owned() })?;
-        Ok((store, embedder, collection, note))
+        match self.other_model(embedder.as_ref(), &collection).await {
+            Some(other) => {
+                let note = format!("searched with {}, which made its vectors", one_line(&other.fingerprint().model));
+                Ok((store, Some(other), collection, Some(note)))
+            }
+            None => Ok((store, embedder, collection, note)),
+        }
+    }
+
+    /// The model that a collection's vectors were made with, where that is another one than `own` and is on this machine.
+    async fn other_model(
+        &self,
+        own: Option<&Arc<dyn Embedder>>,
+        collection: &CollectionInfo,
+    ) -> Option<Arc<dyn Embedder>> {
+        let held = collection.fingerprint.as_ref()?;
+        let made_it = |model: &Arc<dyn Embedder>| held.check(model.fingerprint()).is_ok();
+        if made_it(own?) {
+            return None;
+        }
+        let mut other = self.other.lock().await;
+        if !other.as_ref().is_some_and(made_it) {
+            // One beside the configured one is enough.
+            *other = None;
+            match (self.load_other)(held.clone()).await {
+                Ok(loaded) => *other = loaded.filter(made_it),
+                Err(error) => {
+                    tracing::warn!("the model of collection {:?} could not be loaded: {error:#}", collection.name)
+                }
+            }
+        }
+        other.clone()
     }
 
     /// Another model of the configured server answers from now on, or none.
@@ -430,7 +472,7 @@ impl Shared {
                 let event = match event {
                     AskEvent::Retrieved(found) => {
                         let mut notices = found.notices;
-                        notices.extend(note.map(str::to_owned));
+                        notices.extend(note.clone());
                         let (mode, passages, candidates, timings) =
                             (found.mode, found.passages, found.candidates, found.timings);
                         // The same template gives the same prompt that the model is sent.

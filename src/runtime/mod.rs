@@ -35,7 +35,7 @@ use crossterm::event::Event as TerminalEvent;
 use drafts::Drafts;
 pub use drafts::claim as claim_draft;
 use effects::Effects;
-pub use effects::{Opened, Opening, Preparing};
+pub use effects::{LoadOther, Opened, Opening, Preparing};
 use frames::{FrameLimiter, Pace};
 use futures_util::{Stream, StreamExt};
 pub use outside::EditError;
@@ -73,6 +73,8 @@ pub struct Setup {
     pub open: Opening,
     /// Gets and loads the embedding model; may be called again after a failure.
     pub prepare_model: Preparing,
+    /// Collections of other models are searched with these.
+    pub load_other: LoadOther,
     /// `None`: sentences of the passages are quoted.
     pub chat: Option<Arc<dyn ChatModel>>,
     /// Worth telling once about the chat model, for example that its key is not set.

@@ -72,6 +72,7 @@ pub struct Building {
     store_failure: Option<String>,
     model_failure: Option<String>,
     embedding_model: String,
+    other_model: Option<(String, bool)>,
 }
 
 impl Building {
@@ -123,6 +124,11 @@ impl Building {
         Self { embedding_model: name.to_owned(), ..self }
     }
 
+    /// That collection was made with another embedding model, which is on this machine or not.
+    pub fn made_with_another(self, collection: &str, is_here: bool) -> Self {
+        Self { other_model: Some((collection.to_owned(), is_here)), ..self }
+    }
+
     pub fn colour(self) -> Self {
         Self { colour: true, ..self }
     }
@@ -131,12 +137,15 @@ impl Building {
     pub async fn start(self) -> App {
         let folder = tempfile::tempdir().unwrap();
         let embedder: Arc<dyn Embedder> = Arc::new(Words(fingerprint(&self.embedding_model)));
+        let other: Arc<dyn Embedder> =
+            Arc::new(Words(Fingerprint { sha256: "another".to_owned(), ..fingerprint("other words") }));
+        let (made_with_other, other_is_here) = self.other_model.unzip();
         let store: Arc<dyn VectorStore> = Arc::new(SqliteStore::open(&folder.path().join("collections")).unwrap());
         for (name, documents) in &self.collections {
             let source = write_documents(&folder.path().join("documents").join(name), documents);
             let job = IngestJob {
                 store: Arc::clone(&store),
-                embedder: Some(Arc::clone(&embedder)),
+                embedder: Some(Arc::clone(if made_with_other.as_ref() == Some(name) { &other } else { &embedder })),
                 collection: name.clone(),
                 sources: vec![source],
                 force: false,
@@ -164,6 +173,10 @@ impl Building {
             prepare_model: Arc::new(move |_, _| {
                 let (embedder, failure) = (Arc::clone(&embedder), model_is_there.borrow().clone());
                 async move { failure.map_or(Ok(embedder), |message| Err(anyhow::anyhow!("{message}"))) }.boxed()
+            }),
+            load_other: Arc::new(move |_| {
+                let other = other_is_here.unwrap_or_default().then(|| Arc::clone(&other));
+                async { Ok(other) }.boxed()
             }),
             chat,
             chat_note: self.note,
@@ -271,6 +284,7 @@ impl App {
             history: Vec::new(),
             store_failure: None,
             model_failure: None,
+            other_model: None,
             embedding_model: "words".to_owned(),
         }
     }

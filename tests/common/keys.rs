@@ -16,6 +16,8 @@ pub const SUSPEND: &str = "Ctrl-Z";
 /// In the evidence view.
 pub const MORE_PASSAGES: &str = "+";
 pub const NEXT_MODE: &str = "m";
+pub const ELSEWHERE: &str = "c";
+pub const ANSWER_AGAIN: &str = "a";
 /// In the collections view.
 pub const NEW: &str = "n";
 pub const ROWS: &str = "b";

@@ -90,7 +90,7 @@ impl Shared {
         let (store, embedder, info, note) = self.searched(&collection, settings).await?;
         let found = rag::retrieve(store.as_ref(), embedder.as_ref(), &info, question, settings).await?;
         let mut notices = found.notices;
-        notices.extend(note.map(str::to_owned));
+        notices.extend(note);
         let (mode, passages, candidates, timings) = (found.mode, found.passages, found.candidates, found.timings);
         Ok(Found { collection, mode, passages, candidates, timings, notices })
     }
@@ -103,6 +103,7 @@ impl Shared {
             Model::Missing | Model::Pending => None,
         };
         let info = store.collection(name).await?.ok_or_else(|| RagError::Empty { collection: name.to_owned() })?;
+        let embedder = self.other_model(embedder.as_ref(), &info).await.or(embedder);
         rag::project(store.as_ref(), embedder.as_ref(), &info, question, ids).await
     }
 
