@@ -552,12 +552,13 @@ impl State {
         shown.map_or_else(Vec::new, |(collection, id)| self.load_around(collection, id))
     }
 
-    /// Asks for a chunk with its surroundings, once, and once more where that failed.
+    /// Asks for a chunk with its surroundings, once, and once more where that failed or it was not there: it may be again.
     fn load_around(&mut self, collection: String, id: ChunkId) -> Vec<Effect> {
         let known = self.neighbours.entry((collection.clone(), id)).or_insert(Some(Err(String::new())));
         match known {
-            Some(Ok(_)) | None => Vec::new(),
-            Some(Err(_)) => {
+            Some(Ok(chunks)) if chunks.iter().any(|chunk| chunk.id == id) => Vec::new(),
+            None => Vec::new(),
+            Some(Ok(_) | Err(_)) => {
                 *known = None;
                 vec![Effect::LoadNeighbours { collection, id }]
             }

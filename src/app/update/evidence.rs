@@ -37,6 +37,9 @@ impl State {
     /// Asks for what the view shows of the selected candidate, each once: the text around it, its best sentence and, where
     /// the map has the keys, the map.
     pub(super) fn load_evidence(&mut self) -> Vec<Effect> {
+        if self.evidence.sort == SortBy::Rerank && !self.is_reranked() {
+            self.evidence.sort = SortBy::Rank;
+        }
         let candidate = self.shown_candidate().map(|candidate| candidate.id);
         let Some((id, collection)) = candidate.zip(self.candidate_collection().map(str::to_owned)) else {
             return Vec::new();
@@ -47,6 +50,12 @@ impl State {
             effects.extend(self.make_map());
         }
         effects
+    }
+
+    /// Something in the table was ordered anew by its sentences.
+    fn is_reranked(&self) -> bool {
+        let rows = self.shown_turn().map(|turn| self.evidence.rows(turn)).unwrap_or_default();
+        rows.iter().any(|row| row.candidate.scores.rerank.is_some())
     }
 
     fn find_sentence(&mut self, collection: String, id: ChunkId) -> Option<Effect> {
@@ -121,11 +130,8 @@ impl State {
             EvidenceAction::Sort => {
                 // The selected one stays so wherever it goes.
                 self.evidence.selected = self.shown_row().map(|row| row.key());
-                let reranked = self.shown_turn().is_some_and(|turn| {
-                    self.evidence.rows(turn).iter().any(|row| row.candidate.scores.rerank.is_some())
-                });
                 self.evidence.sort = match self.evidence.sort.next() {
-                    SortBy::Rerank if !reranked => SortBy::Rerank.next(),
+                    SortBy::Rerank if !self.is_reranked() => SortBy::Rerank.next(),
                     next => next,
                 };
             }
