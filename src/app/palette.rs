@@ -26,7 +26,11 @@ impl Palette {
     pub(super) fn is_question(&self) -> bool {
         let text = self.line.text();
         let name = text.split_whitespace().next().unwrap_or_default();
-        text.contains(['/', ' ']) && Command::find(name).is_none()
+        let takes_more = |command: &Command| matches!(command.does, Does::Take { .. });
+        match Command::find(name) {
+            None => text.contains(['/', ' ']),
+            Some(command) => !takes_more(command) && text.trim() != name,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::Role;
 
 /// Where passages keep a single session while they leave room, it begins one in so long a time: on one or two processors
 /// it would be in the way on each of them, and a kernel may take a tick of 4 ms to send away even the lowest priority.
-const SPARE: Duration = Duration::from_secs(5);
+const SPARE: Duration = Duration::from_secs(10);
 
 /// Sessions that are lent for one text at a time. While a question is [asked](Pool::asking), whoever embeds passages
 /// gets none, so a question waits for at most one text in hand, never for the rest of a batch. Beyond the sessions for

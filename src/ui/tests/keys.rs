@@ -165,7 +165,12 @@ fn letters_strewn_over_a_sentence_are_no_command() {
 #[test]
 fn what_was_written_behind_a_slash_is_not_lost() {
     let mut world = World::ready(80, 24);
-    for (written, kept) in [("/etc/hosts what is it", "/etc/hosts what is it"), ("/mode key", ""), ("/exp", "")] {
+    for (written, kept) in [
+        ("/etc/hosts what is it", "/etc/hosts what is it"),
+        ("/quit now", "/quit now"),
+        ("/mode key", ""),
+        ("/exp", ""),
+    ] {
         write(&mut world, written);
         world.key(KeyModifiers::NONE, KeyCode::Esc);
         assert_eq!((world.state.palette.is_none(), world.state.input.text()), (true, kept), "{written}");
