@@ -115,7 +115,9 @@ async fn where_a_url_redirects_to_does_not_learn_its_query() {
 #[tokio::test]
 async fn a_failed_download_says_what_happened_and_no_secret() {
     let server = serve().await;
-    let limits = Limits { stall: Duration::from_millis(50), ..small() };
+    // Only who says nothing at all is waited for in vain; the others may take their time on a busy machine.
+    let limits = small();
+    let hasty = Limits { stall: Duration::from_millis(50), ..small() };
     for (path, words) in [
         ("/missing.md", "/missing.md answered 404 Not Found: no such[31m page, try home"),
         ("/page", "is a web page"),
@@ -126,6 +128,7 @@ async fn a_failed_download_says_what_happened_and_no_secret() {
         ("/short.md", "can't be downloaded"),
         ("/stall.md", "sent nothing for"),
     ] {
+        let limits = if path == "/stall.md" { hasty } else { limits };
         let message = failure(see(&format!("{server}{path}?key=hunter2"), &[], limits).await);
         assert!(message.contains(words), "{path}: {message}");
         assert!(!message.contains("hunter2"), "{message}");
