@@ -105,7 +105,7 @@ pub async fn ingest(
                         ignored: scan.ignored,
                     });
                 }
-                if nothing && plan.knows(&wanted.spec) && !job.force {
+                if scan.entries.is_empty() && plan.knows(&wanted.spec) && !job.force {
                     // A disk that is not mounted looks like this: what was indexed stays until somebody says so.
                     let place = source::shown_location(&wanted.spec.location);
                     progress.skip(Skip { document: place.clone(), reason: EMPTIED.to_owned(), location: place });

@@ -112,6 +112,15 @@ async fn what_lies_on_a_disk_that_is_not_there_is_kept_and_counted() {
         assert!(round == "gone" || next.skipped[0].reason.contains("its documents stay"), "{:?}", next.skipped);
         let _ = fs::remove_dir(&away);
     }
+    // An empty disk may hold something that can't be read.
+    #[cfg(unix)]
+    {
+        fs::create_dir(&away).unwrap();
+        std::os::unix::fs::symlink("nowhere", away.join("x.md")).unwrap();
+        let next = index(&store, &[], None, false).await.unwrap();
+        assert_eq!((next.removed, next.held_documents, next.skipped.len()), (0, 2, 2), "{:?}", next.skipped);
+        fs::remove_dir_all(&away).unwrap();
+    }
     fs::create_dir(&away).unwrap();
     let forced = index(&store, &[], None, true).await.unwrap();
     assert_eq!((forced.held_documents, forced.skipped.len()), (1, 0));
