@@ -203,6 +203,10 @@ impl State {
         let armed = self.armed.take();
         self.hints.note(&action);
         let last_code = self.touch.code.take();
+        if matches!(action, Action::Palette(_) | Action::Insert(_) | Action::Edit(_)) {
+            // The command that copies the next block is being written.
+            self.touch.code.clone_from(&last_code);
+        }
         if action != Action::Interrupt {
             self.cleared.clear();
         }

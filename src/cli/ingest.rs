@@ -97,7 +97,8 @@ pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool)
     if json || output.quiet {
         return Ok(());
     }
-    let mut parts = vec![format!("{}, {}", counted(report.held_documents, "document"), counted(report.held_passages, "passage"))];
+    let mut parts =
+        vec![format!("{}, {}", counted(report.held_documents, "document"), counted(report.held_passages, "passage"))];
     for (n, what) in [
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),

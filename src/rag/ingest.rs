@@ -140,9 +140,9 @@ pub async fn ingest(
     }
     report.interrupted = cancel.is_cancelled();
     report.skipped = progress.snapshot().skipped;
-    if let Some(info) = store.collection(name).await? {
-        (report.held_documents, report.held_passages) = (info.documents, info.passages);
-    }
+    let left = if job.shard.is_none() { store.collection(name).await? } else { None };
+    (report.held_documents, report.held_passages) =
+        left.map_or((report.documents, report.passages), |info| (info.documents, info.passages));
     report.seconds = start.elapsed().saturating_sub(pause.total()).as_secs_f64();
     let embedded = progress.snapshot().chunks_done;
     report.passages_per_s = if report.seconds > 0.0 { embedded as f64 / report.seconds } else { 0.0 };

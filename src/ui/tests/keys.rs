@@ -200,6 +200,19 @@ fn a_search_that_was_chosen_from_the_list_has_the_keys() {
 }
 
 #[test]
+fn the_command_copies_one_block_of_code_after_the_other() {
+    let mut world = touch::conversation(80, 24);
+    let mut copied = || {
+        write(&mut world, "/copy-code");
+        world.key(KeyModifiers::NONE, KeyCode::Enter);
+        world.screen();
+        world.copied().to_owned()
+    };
+    let (first, second) = (copied(), copied());
+    assert_ne!(first, second);
+}
+
+#[test]
 fn only_what_has_the_keys_has_a_thick_border() {
     let mut world = touch::conversation(120, 30);
     world.key(KeyModifiers::NONE, KeyCode::Tab);

@@ -59,7 +59,7 @@ impl World {
         rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    fn copied(&self) -> &str {
+    pub fn copied(&self) -> &str {
         match self.effects.last() {
             Some(Effect::Copy { text, .. }) => text,
             other => panic!("nothing was copied: {other:?}"),
