@@ -558,15 +558,17 @@ impl State {
 
     /// Asks for a chunk with its surroundings, once, and once more where that failed or it was not there: it may be again.
     fn load_around(&mut self, collection: String, id: ChunkId) -> Vec<Effect> {
-        let known = self.neighbours.entry((collection.clone(), id)).or_insert(Some(Err(String::new())));
-        match known {
-            Some(Ok(chunks)) if chunks.iter().any(|chunk| chunk.id == id) => Vec::new(),
-            None => Vec::new(),
-            Some(Ok(_) | Err(_)) => {
-                *known = None;
-                vec![Effect::LoadNeighbours { collection, id }]
-            }
+        let key = (collection.clone(), id);
+        let is_known = self.neighbours.get(&key).is_some_and(|known| match known {
+            None => true,
+            Some(Ok(chunks)) => chunks.iter().any(|chunk| chunk.id == id),
+            Some(Err(_)) => false,
+        });
+        if is_known {
+            return Vec::new();
         }
+        self.neighbours.insert(key, None);
+        vec![Effect::LoadNeighbours { collection, id }]
     }
 
     fn step_back(&mut self) -> Vec<Effect> {

@@ -8,7 +8,7 @@ use std::{
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::RagError;
+use super::{RagError, project::embed};
 use crate::{
     domain::{Chunk, Metric, Passage, Scores},
     embed::{Embedder, Role},
@@ -133,7 +133,7 @@ async fn likeness(
     question: &str,
 ) -> Result<Vec<f32>, RagError> {
     match embedder {
-        Some(embedder) => by_meaning(Arc::clone(embedder), sentences, question).await,
+        Some(embedder) => by_meaning(embedder, sentences, question).await,
         None => Ok(by_words(sentences, question)),
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn worth(ranked: &[Scores]) -> Vec<f32> {
 
 /// Cosine of each sentence with the question.
 pub(super) async fn by_meaning(
-    embedder: Arc<dyn Embedder>,
+    embedder: &Arc<dyn Embedder>,
     sentences: &[Sentence],
     question: &str,
 ) -> Result<Vec<f32>, RagError> {
@@ -164,9 +164,7 @@ pub(super) async fn by_meaning(
     texts.extend(sentences.iter().map(|sentence| format!("{}\n{}", sentence.heading, sentence.text)));
     let mut vectors = Vec::with_capacity(texts.len());
     for batch in texts.chunks(BATCH) {
-        let (batch, embedder) = (batch.to_vec(), Arc::clone(&embedder));
-        let embed = move || embedder.embed(Role::Query, &batch.iter().map(String::as_str).collect::<Vec<_>>());
-        vectors.extend(tokio::task::spawn_blocking(embed).await.map_err(|error| RagError::Worker(error.to_string()))??);
+        vectors.extend(embed(embedder, Role::Query, batch.to_vec()).await?);
     }
     let Some((question, rest)) = vectors.split_first() else { return Ok(vec![0.0; sentences.len()]) };
     Ok(rest.iter().map(|vector| vector.iter().zip(question).map(|(a, b)| a * b).sum()).collect())

@@ -47,7 +47,12 @@ pub async fn project(
     Ok(Projection { question: *question, points, explained })
 }
 
-async fn embed(embedder: &Arc<dyn Embedder>, role: Role, texts: Vec<String>) -> Result<Vec<Vector>, RagError> {
+/// Vectors of texts, made on a thread of its own.
+pub(super) async fn embed(
+    embedder: &Arc<dyn Embedder>,
+    role: Role,
+    texts: Vec<String>,
+) -> Result<Vec<Vector>, RagError> {
     let embedder = Arc::clone(embedder);
     let embed = move || embedder.embed(role, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     Ok(tokio::task::spawn_blocking(embed).await.map_err(|error| RagError::Worker(error.to_string()))??)

@@ -41,7 +41,7 @@ pub async fn rerank(
     let parts: Vec<Vec<Sentence>> =
         first.iter().map(|(_, chunk, _)| chunk.as_ref().map(parts).unwrap_or_default()).collect();
     let all: Vec<Sentence> = parts.iter().flatten().cloned().collect();
-    let mut likeness = by_meaning(Arc::clone(embedder), &all, question).await?.into_iter();
+    let mut likeness = by_meaning(embedder, &all, question).await?.into_iter();
     let worth = worth(&first.iter().map(|(_, _, scores)| *scores).collect::<Vec<_>>());
     for (((_, _, scores), parts), worth) in first.iter_mut().zip(&parts).zip(worth) {
         let likest = likeness.by_ref().take(parts.len()).reduce(f32::max);
