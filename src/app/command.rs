@@ -265,7 +265,7 @@ fn k(word: &str) -> Result<Action, String> {
 fn rerank(word: &str) -> Result<Action, String> {
     match word.parse() {
         Ok(n) if n <= SearchSettings::MOST_K => Ok(Action::Set(Setting::Rerank(n))),
-        Ok(_) | Err(_) => Err(format!("how many is a number from 0 to 100, not {word:?}")),
+        Ok(_) | Err(_) => Err(format!("rerank is how many, a number from 0 to 100, not {word:?}")),
     }
 }
 
