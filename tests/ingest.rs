@@ -153,6 +153,23 @@ fn a_remembered_source_that_is_away_keeps_its_documents_and_holds_up_no_other() 
 }
 
 #[test]
+fn a_collection_that_lost_all_its_documents_is_still_the_one_to_index() {
+    let home = Home::empty();
+    home.write("kb/a.md", "# Cats\n\nCats sleep for most of the day.\n");
+    assert_eq!(home.run(&["ingest", "kb", "-q"]).code, Some(0));
+    fs::remove_file(home.path().join("kb/a.md")).unwrap();
+    home.write("other/b.md", "# Dogs\n\nDogs like to run.\n");
+    assert_eq!(home.run(&["ingest"]).code, Some(3), "its documents stay");
+    assert_eq!(home.run(&["ingest", "other", "-q"]).code, Some(0));
+    fs::remove_dir_all(home.path().join("other")).unwrap();
+    fs::remove_dir_all(home.path().join("kb")).unwrap();
+    assert_eq!(home.run(&["ingest", "--force", "--json"]).json()["removed"], 2);
+    home.write("kb/a.md", "# Cats\n\nCats are back.\n");
+    let ran = home.run(&["ingest"]);
+    assert!(ran.out.starts_with("docs: 1 document, 1 passage"), "{ran:?}");
+}
+
+#[test]
 fn without_a_model_no_vector_is_thrown_away() {
     let home = Home::with_model();
     home.write("kb/a.md", "# Cats\n\nCats sleep for most of the day.\n");

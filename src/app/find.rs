@@ -6,6 +6,8 @@ pub struct Find {
     pub line: Editor,
     /// The row of the conversation that was found and is shown; `None` while the text is written: the nearest one is shown.
     pub shown: Option<usize>,
+    /// Where the keys went before, and go again.
+    pub(super) from: Focus,
 }
 
 /// What can be done while looking for a text in the conversation.
@@ -28,19 +30,19 @@ impl State {
         self.palette = None;
         match action {
             FindAction::Open => {
+                self.find = Some(Find { from: self.focus, ..Find::default() });
                 self.focus = Focus::Chat;
-                self.find = Some(Find::default());
             }
             FindAction::Next | FindAction::Previous => {}
             FindAction::Show { scroll, row } => {
-                self.focus = Focus::Chat;
                 self.chat_scroll = scroll;
-                let last = &self.last_found;
+                let (last, from) = (&self.last_found, self.focus);
                 self.find.get_or_insert_with(|| {
-                    let mut find = Find::default();
+                    let mut find = Find { from, ..Find::default() };
                     find.line.set(last);
                     find
                 });
+                self.focus = Focus::Chat;
                 if let Some(find) = &mut self.find {
                     find.shown = Some(row);
                 }
@@ -50,7 +52,11 @@ impl State {
 
     /// Closes it and remembers the text.
     pub(super) fn close_find(&mut self) {
-        if let Some(find) = self.find.take().filter(|find| !find.line.is_empty()) {
+        let Some(find) = self.find.take() else { return };
+        if self.focus == Focus::Chat {
+            self.focus = find.from;
+        }
+        if !find.line.is_empty() {
             find.line.text().clone_into(&mut self.last_found);
         }
     }

@@ -105,7 +105,9 @@ pub async fn run(
         match &finish {
             FinishReason::Stop => {}
             FinishReason::Length => output.warn("note: cut off at the model's length limit; llm.max_tokens raises it"),
-            FinishReason::EndedEarly => output.warn("note: the answer ended early: the server closed the stream"),
+            FinishReason::EndedEarly => {
+                output.warn("note: the answer ended early: the server closed it without saying that the model was done")
+            }
             FinishReason::Other(reason) => output.warn(&format!("note: the model stopped because of {reason:?}")),
         }
     }

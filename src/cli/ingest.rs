@@ -43,7 +43,7 @@ pub async fn run(
     let progress = &wiring.progress;
     let collection = match wiring.named_collection() {
         Some(name) => name,
-        None if sources.is_empty() => shown(output, progress, wiring.collection_name(store.as_ref())).await?,
+        None if sources.is_empty() => shown(output, progress, wiring.collection_to_index(store.as_ref())).await?,
         None => CollectionInfo::DEFAULT.to_owned(),
     };
     if sources.is_empty() && wiring.keeps_handbook() && collection == CollectionInfo::HANDBOOK {

@@ -99,11 +99,24 @@ impl Wiring {
     /// The collection to use: the one named, else the person's documents; in a store of our own the handbook where there
     /// are none.
     pub async fn collection_name(&self, store: &dyn VectorStore) -> Result<String, StoreError> {
+        self.collection_where(store, |own| own.passages > 0).await
+    }
+
+    /// The collection that an ingest of what it was made from is for: also one that lost all its documents.
+    pub async fn collection_to_index(&self, store: &dyn VectorStore) -> Result<String, StoreError> {
+        self.collection_where(store, |own| own.passages > 0 || !own.sources.is_empty()).await
+    }
+
+    async fn collection_where(
+        &self,
+        store: &dyn VectorStore,
+        is_meant: impl Fn(&CollectionInfo) -> bool,
+    ) -> Result<String, StoreError> {
         if let Some(name) = &self.named {
             return Ok(name.clone());
         }
-        let own = !self.keeps_handbook()
-            || store.collection(CollectionInfo::DEFAULT).await?.is_some_and(|info| info.passages > 0);
+        let own =
+            !self.keeps_handbook() || store.collection(CollectionInfo::DEFAULT).await?.as_ref().is_some_and(is_meant);
         Ok(if own { CollectionInfo::DEFAULT } else { CollectionInfo::HANDBOOK }.to_owned())
     }
 

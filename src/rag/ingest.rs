@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{DocumentRecord, Indexed, IngestReport, Progress, Shard, Skip, SourceSpec, Stage, Vector},
     embed::{Embedder, Role},
-    source::{self, Unread},
+    source::{self, Scan, SourceError, Unread},
     store::{StoreError, VectorStore},
 };
 
@@ -24,8 +24,8 @@ const BATCH: usize = 16;
 const STORED_AT_ONCE: usize = 512;
 /// Documents that may wait between two stages.
 const QUEUE: usize = 32;
-/// Why the documents of a source are kept in which none are found any more.
-const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all of it anew takes them out: from the list of collections, or by `askdocs ingest --force`";
+/// Why the documents of a source are kept in which none are found any more, or that is not there itself.
+const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all of it anew takes them out: `reindex-all` in the list of collections, or `askdocs ingest --force`";
 /// Tokens are counted by words where there is no model: English has about this many tokens to a word.
 const TOKENS_PER_WORD: f32 = 1.3;
 
@@ -98,7 +98,7 @@ pub async fn ingest(
                 }
                 report.ignored += scan.ignored;
                 let nothing = scan.entries.is_empty() && scan.skipped.is_empty();
-                if nothing && !wanted.may_be_missing && !plan.knows(&wanted.spec) {
+                if nothing && !wanted.remembered && !plan.knows(&wanted.spec) {
                     return Err(RagError::NothingFound {
                         location: source::shown_location(&wanted.spec.location),
                         globs: wanted.spec.globs.clone(),
@@ -107,13 +107,24 @@ pub async fn ingest(
                 }
                 if scan.entries.is_empty() && plan.knows(&wanted.spec) && !job.force {
                     // A disk that is not mounted looks like this: what was indexed stays until somebody says so.
-                    let place = source::shown_location(&wanted.spec.location);
-                    progress.skip(Skip { document: place.clone(), reason: EMPTIED.to_owned(), location: place });
+                    progress.skip(emptied(&wanted.spec));
                     continue;
                 }
                 plan.add(&wanted.spec, scan);
             }
-            Err(error) if wanted.may_be_missing => {
+            // So does its folder, where that is made for it.
+            Err(SourceError::Missing { path }) if wanted.remembered && !plan.is_new() => {
+                match plan.knows(&wanted.spec) {
+                    true if task.start_over => {
+                        return Err(RagError::SourceGone { collection: name.to_owned(), path });
+                    }
+                    true if job.force => plan.add(&wanted.spec, Scan::default()),
+                    true => progress.skip(emptied(&wanted.spec)),
+                    // It was taken out before.
+                    false => {}
+                }
+            }
+            Err(error) if wanted.remembered && !task.start_over => {
                 let place = source::shown_location(&wanted.spec.location);
                 progress.skip(Skip { document: place.clone(), reason: error.to_string(), location: place });
             }
@@ -148,6 +159,11 @@ pub async fn ingest(
     report.passages_per_s = if report.seconds > 0.0 { embedded as f64 / report.seconds } else { 0.0 };
     progress.set_stage(Stage::Done);
     Ok(report)
+}
+
+fn emptied(source: &SourceSpec) -> Skip {
+    let place = source::shown_location(&source.location);
+    Skip { document: place.clone(), reason: EMPTIED.to_owned(), location: place }
 }
 
 /// Runs the stages side by side: a thread reads and chunks, this task gathers and embeds, another stores. Returns the

@@ -61,6 +61,10 @@ pub enum RagError {
     #[error("collection {collection:?} does not know what it was made from; hint: name the files or folders")]
     NoSources { collection: String },
     #[error(
+        "{collection:?} would be made anew from all that it came from, and {path} is not there; hint: bring it back, or drop the collection (`askdocs collections drop {collection}`) and index what there is"
+    )]
+    SourceGone { collection: String, path: String },
+    #[error(
         "embedding everything in {collection:?} anew needs the embedding model, and none is loaded; hint: `askdocs doctor` says what is missing; without --force, what changed is indexed for keyword search"
     )]
     NoModelToForce { collection: String },

@@ -15,8 +15,9 @@ use crate::{
 /// A source to go through.
 pub(super) struct Wanted {
     pub spec: SourceSpec,
-    /// One that the collection remembers and nobody named just now: its documents stay when it can't be reached.
-    pub may_be_missing: bool,
+    /// One that the collection remembers and nobody named just now: its documents stay when it can't be reached, unless
+    /// the collection starts over, when they would be lost.
+    pub remembered: bool,
 }
 
 /// What an ingest amounts to, given what the collection holds.
@@ -52,11 +53,10 @@ impl Task {
         let named = |spec: &SourceSpec| job.sources.iter().any(|source| source.key() == spec.key());
         let mut sources = Vec::new();
         if start_over || job.sources.is_empty() {
-            // When starting over, a source that can't be reached would lose its documents.
             let others = remembered.iter().filter(|spec| !named(spec)).cloned();
-            sources.extend(others.map(|spec| Wanted { spec, may_be_missing: !start_over }));
+            sources.extend(others.map(|spec| Wanted { spec, remembered: true }));
         }
-        sources.extend(job.sources.iter().cloned().map(|spec| Wanted { spec, may_be_missing: false }));
+        sources.extend(job.sources.iter().cloned().map(|spec| Wanted { spec, remembered: false }));
         match held {
             _ if !sources.is_empty() => Ok(Self { sources, start_over }),
             Some(_) => Err(RagError::NoSources { collection: job.collection.clone() }),
@@ -109,6 +109,11 @@ impl Plan {
             force: job.force,
             embed: job.embedder.is_some(),
         }
+    }
+
+    /// Whether the collection holds nothing.
+    pub fn is_new(&self) -> bool {
+        self.owners.is_empty()
     }
 
     /// Whether the collection holds anything of a source.

@@ -44,7 +44,10 @@ pub use title::title;
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use self::keys::Keys;
-use crate::app::{Place, State, View};
+use crate::{
+    app::{Place, State, View},
+    text::width,
+};
 
 /// Draws the application. `cache` belongs to this one state.
 pub fn view(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
@@ -114,10 +117,14 @@ fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>) {
 }
 
 fn draw_too_small(keys: Keys<'_>, frame: &mut Frame<'_>, area: Rect) {
-    let needs = format!("askdocs needs {} x {}", layout::MIN_COLUMNS, layout::MIN_ROWS);
-    let has = format!("this is {} x {}", area.width, area.height);
+    let size = |columns, rows| format!("{columns} x {rows}");
+    let (needs, has) = (size(layout::MIN_COLUMNS, layout::MIN_ROWS), size(area.width, area.height));
+    // The longest that fits in one row, so that a few columns say it too.
+    let said = |ways: [String; 2]| ways.into_iter().find(|way| width(way) <= usize::from(area.width));
+    let rows = [(["askdocs needs ", "needs "], needs), (["this is ", "is "], has)]
+        .map(|(ways, size)| said(ways.map(|way| format!("{way}{size}"))).unwrap_or(size));
     let way_out = keys.tell("‹interrupt› twice quits");
-    for (text, y) in [needs, has, way_out].into_iter().zip(area.top()..area.bottom()) {
+    for (text, y) in rows.into_iter().chain([way_out]).zip(area.top()..area.bottom()) {
         frame.render_widget(Line::raw(text), Rect { y, height: 1, ..area });
     }
 }

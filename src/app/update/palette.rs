@@ -72,10 +72,13 @@ impl State {
         let Some(choice) = self.choice() else {
             let written = self.palette.as_ref().map_or("", |palette| palette.line.text()).trim();
             let name = written.trim_start_matches('/');
-            self.notice = Some(match Command::find(name).filter(|command| command.is_listed()) {
-                Some(_) => format!("/{name} does nothing here; ‹escape› closes the list"),
-                None => format!("there is no command like {:?}; ‹escape› closes the list", one_line(written)),
-            });
+            let begins = |name| Command::find(name).filter(|command| command.is_listed());
+            let why = match (begins(name), name.split_once(char::is_whitespace)) {
+                (Some(_), _) => format!("/{name} does nothing here"),
+                (None, Some((first, _))) if begins(first).is_some() => format!("/{first} takes nothing more"),
+                (None, _) => format!("there is no command like {:?}", one_line(written)),
+            };
+            self.notice = Some(format!("{why}; ‹escape› closes the list"));
             return Vec::new();
         };
         match choice.result {

@@ -33,8 +33,8 @@ impl State {
     pub(super) fn touch(&mut self, action: TouchAction) -> Vec<Effect> {
         match action {
             TouchAction::Press { focus, anchor } => {
-                self.focus = focus;
                 self.close_find();
+                self.focus = focus;
                 self.touch.anchor = anchor;
             }
             TouchAction::Drag { to, scroll } => {
@@ -120,10 +120,11 @@ impl State {
         };
         let on_passage = self.view == View::Evidence || matches!(self.focus, Focus::Passages | Focus::PassageText);
         let missing = match action {
-            CopyAction::Answer => "there is no answer to copy yet",
+            CopyAction::Answer => "there is no answer to copy",
             CopyAction::Question => "nothing was asked yet",
             CopyAction::Code(_) => "there is no code block in this answer",
-            CopyAction::Here | CopyAction::Passage => "there is no passage to copy yet",
+            CopyAction::Here | CopyAction::Passage if self.view == View::Evidence => "its text is not here to copy",
+            CopyAction::Here | CopyAction::Passage => "there is no passage to copy",
             CopyAction::Selected(_) => "nothing is selected",
         };
         let (what, text) = match action {

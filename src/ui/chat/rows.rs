@@ -435,9 +435,10 @@ fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) ->
         TurnState::Done(FinishReason::Other(reason)) => {
             (format!("! the server ended the answer: {}", one_line(reason)), theme.warning)
         }
-        TurnState::Done(FinishReason::EndedEarly) => {
-            ("! answer ended early: the connection closed before the model was done".to_owned(), theme.warning)
-        }
+        TurnState::Done(FinishReason::EndedEarly) => (
+            "! answer ended early: the server closed it without saying that the model was done".to_owned(),
+            theme.warning,
+        ),
         TurnState::Stopped => ("■ stopped".to_owned(), theme.warning),
         TurnState::Failed(message) => (format!("✗ {message}"), theme.bad),
     };

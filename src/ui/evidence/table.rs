@@ -85,7 +85,8 @@ pub fn draw(
     let mut title = title(state, turn, index, &rows, columns);
     // A column that is not shown can't be marked.
     if !header.contains(SORTED) {
-        title = format!("by {} · {title}", sort.name());
+        let by = if sort == SortBy::Dense { rows[0].candidate.scores.metric.name() } else { sort.name() };
+        title = format!("by {by} · {title}");
     }
     pane::draw(frame, area, &theme, &title, focused, extent);
     let mut lines = vec![Line::styled(header, theme.strong)];
@@ -150,7 +151,7 @@ fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], co
     let settings = state.evidence.settings(turn);
     let mut what = match rerun {
         Some(rerun) if rerun.running.is_some() => "… searching again",
-        Some(_) if columns < NARROW => "Again",
+        Some(_) if columns < WIDE => "Again",
         Some(_) => "Searched again",
         None => "Evidence",
     }
@@ -158,15 +159,17 @@ fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], co
     let mode = state.evidence.found(turn).filter(|_| rerun.is_some_and(|rerun| rerun.running.is_none()));
     let mode = mode.map_or(settings.mode, |found| found.mode);
     // What was changed comes first: the end is cut off where room is short.
-    what.push_str(&format!(" · {mode} · k={}", settings.k));
+    let (between, weight, rerank) = if columns < NARROW { (" ", "w=", "r=") } else { (" · ", "weight ", "rerank ") };
+    what.push_str(&format!(" · {mode}{between}k={}", settings.k));
     if mode == Mode::Hybrid {
+        what.push_str(between);
         what.push_str(&match settings.fusion {
-            Fusion::MinMax { dense_weight } => format!(" · weight {dense_weight:.1}"),
-            Fusion::Rrf { k } => format!(" · rrf {k:.0}"),
+            Fusion::MinMax { dense_weight } => format!("{weight}{dense_weight:.1}"),
+            Fusion::Rrf { k } => format!("rrf {k:.0}"),
         });
     }
     if settings.rerank > 0 {
-        what.push_str(&format!(" · rerank {}", settings.rerank));
+        what.push_str(&format!("{between}{rerank}{}", settings.rerank));
     }
     let found = rows.iter().filter(|row| !row.gone).count();
     if state.evidence.comparison(turn) == Comparison::Settings {

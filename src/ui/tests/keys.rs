@@ -131,7 +131,7 @@ fn letters_strewn_over_a_sentence_are_no_command() {
         ("/hlep", "there is no command like \"hlep\""),
         ("/sort", "/sort does nothing here"),
         ("/use", "/use does nothing here"),
-        ("/quit now", "there is no command like \"quit now\""),
+        ("/quit now", "/quit takes nothing more"),
     ] {
         write(&mut world, written);
         assert!(world.screen().contains("nothing is called like this"), "{written}: {}", world.screen());
@@ -188,7 +188,7 @@ fn the_key_of_a_shells_search_goes_on_in_the_search() {
 }
 
 #[test]
-fn a_search_that_was_chosen_from_the_list_has_the_keys() {
+fn a_search_that_was_chosen_from_the_list_has_the_keys_while_it_is_open() {
     for focus in [Focus::Input, Focus::Chat] {
         let mut world = touch::conversation(80, 24);
         world.state.focus = focus;
@@ -196,6 +196,8 @@ fn a_search_that_was_chosen_from_the_list_has_the_keys() {
         write(&mut world, "find");
         world.key(KeyModifiers::NONE, KeyCode::Enter);
         assert_eq!(world.state.place(), Place::Find, "{focus:?}: {}", world.screen());
+        world.key(KeyModifiers::NONE, KeyCode::Esc);
+        assert_eq!((world.state.find.is_none(), world.state.focus), (true, focus), "they go back to where they were");
     }
 }
 
