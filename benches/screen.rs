@@ -132,7 +132,7 @@ fn text(kind: &str, bytes: usize) -> String {
 }
 
 /// 64 KB come in pieces of a few bytes, a frame for every twenty of them as at 60 frames and 1,000 tokens a second. What
-/// drawing these frames costs is taken off: as much as the same rows cost when the answer is there and is scrolled through.
+/// drawing costs is taken off: as much as the same frame costs when it is drawn again.
 fn streaming() -> anyhow::Result<()> {
     for kind in ["answer", "code", "list", "table", "paragraph"] {
         let text = text(kind, 64 << 10);
@@ -140,28 +140,14 @@ fn streaming() -> anyhow::Result<()> {
         for _ in 0..5 {
             let mut app = App::new()?;
             let turn = app.ask()?;
-            let (mut cost, mut frames) = (Duration::ZERO, 0);
+            let (mut cost, mut drawing) = (Duration::ZERO, Duration::ZERO);
             let characters: Vec<char> = text.chars().collect();
             for (n, piece) in characters.chunks(4).enumerate() {
                 app.send(Event::Delta { turn, text: piece.iter().collect() });
                 if n % 20 == 19 {
                     cost += app.draw()?;
-                    frames += 1;
+                    drawing += app.draw()?;
                 }
-            }
-            app.send(Event::Finished {
-                turn,
-                finish: FinishReason::Stop,
-                usage: None,
-                timings: StageTimings::default(),
-            });
-            app.draw()?;
-            let rows = app.cache.chat_rows().saturating_sub(usize::from(ROWS));
-            let mut drawing = Duration::ZERO;
-            for n in 0..frames {
-                let to = ChatScroll::At { turn: 0, row: n * rows / frames };
-                app.send(Event::Action(Action::Scroll(Scroll::Chat(to))));
-                drawing += app.draw()?;
             }
             costs.push(cost.saturating_sub(drawing));
         }

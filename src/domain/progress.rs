@@ -1,5 +1,5 @@
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
@@ -72,7 +72,7 @@ pub struct Progress {
     chunks_stored: AtomicU64,
     /// What is in hand: a document's or a file's name.
     current: Mutex<String>,
-    skipped: Mutex<Vec<Skip>>,
+    skipped: Mutex<Arc<Vec<Skip>>>,
 }
 
 /// [`Progress`] at one moment.
@@ -99,7 +99,7 @@ pub struct ProgressSnapshot {
     pub chunks_done: u64,
     pub chunks_stored: u64,
     pub current: String,
-    pub skipped: Vec<Skip>,
+    pub skipped: Arc<Vec<Skip>>,
 }
 
 impl ProgressSnapshot {
@@ -212,7 +212,7 @@ impl Progress {
 
     /// Something that was asked for can't be had.
     pub fn skip(&self, skip: Skip) {
-        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(skip);
+        Arc::make_mut(&mut self.skipped.lock().unwrap_or_else(PoisonError::into_inner)).push(skip);
     }
 
     pub fn snapshot(&self) -> ProgressSnapshot {
@@ -234,7 +234,7 @@ impl Progress {
             chunks_done: get(&self.chunks_done),
             chunks_stored: get(&self.chunks_stored),
             current: self.current.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            skipped: self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            skipped: Arc::clone(&self.skipped.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }

@@ -90,7 +90,7 @@ pub async fn copy(job: CopyJob<'_>, progress: &Progress, cancel: &CancellationTo
         }
         job.carry(batch, progress).await?;
     }
-    report.skipped = progress.snapshot().skipped;
+    report.skipped = progress.snapshot().skipped.to_vec();
     if !report.interrupted {
         let arrived: Vec<&DocumentRecord> =
             ours.iter().filter(|record| report.skipped.iter().all(|skip| skip.document != record.name)).collect();

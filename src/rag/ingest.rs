@@ -150,7 +150,7 @@ pub async fn ingest(
         report.removed = gone.len() as u64;
     }
     report.interrupted = cancel.is_cancelled();
-    report.skipped = progress.snapshot().skipped;
+    report.skipped = progress.snapshot().skipped.to_vec();
     let left = if job.shard.is_none() { store.collection(name).await? } else { None };
     (report.held_documents, report.held_passages) =
         left.map_or((report.documents, report.passages), |info| (info.documents, info.passages));

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 
 use super::*;
@@ -60,7 +62,7 @@ fn indexing(world: &mut World, skipped: usize) {
             chunks_done,
             chunks_stored: chunks_done.saturating_sub(60),
             current: "site/en/userGuide/manage-collections/manage-partitions.md".to_owned(),
-            skipped: skips(skipped),
+            skipped: Arc::new(skips(skipped)),
             ..ProgressSnapshot::default()
         };
         world.send(Event::IngestProgress { job, snapshot, elapsed: Duration::from_secs(second) });

@@ -292,7 +292,7 @@ fn nothing_hostile_reaches_a_cell() {
     world.key(KeyModifiers::NONE, KeyCode::F(2));
     let job = started_job(&world);
     let skipped = vec![Skip { document: evil.clone(), reason: evil.clone(), location: evil.clone() }];
-    let snapshot = ProgressSnapshot { current: evil.clone(), skipped, ..ProgressSnapshot::default() };
+    let snapshot = ProgressSnapshot { current: evil.clone(), skipped: skipped.into(), ..ProgressSnapshot::default() };
     world.send(Event::ModelProgress {
         snapshot: ProgressSnapshot { stage: Stage::Downloading, ..snapshot.clone() },
         elapsed: Duration::ZERO,

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
@@ -93,7 +93,7 @@ fn entries_open_and_close_where_there_are_any() {
         reason: "empty".to_owned(),
         location: format!("/kb/{name}"),
     });
-    let snapshot = ProgressSnapshot { skipped: skipped.to_vec(), ..ProgressSnapshot::default() };
+    let snapshot = ProgressSnapshot { skipped: Arc::new(skipped.to_vec()), ..ProgressSnapshot::default() };
     state.update(Event::IngestProgress { job: JobId(1), snapshot, elapsed: Duration::ZERO });
     act(&mut state, IngestAction::Select(9));
     assert_eq!(state.ingest_list(IngestPane::Skips), (3, 2));
