@@ -391,7 +391,7 @@ impl World {
         let buffer = terminal.backend().buffer();
         let rows = buffer.content().chunks(120);
         let screen = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect();
-        let exported = std::fs::read_to_string(folder.path().join("exports/turn-1.json")).ok();
+        let exported = std::fs::read_to_string(folder.path().join("exports/export-1.json")).ok();
         Ran { screen, frames: terminal.get_frame().count(), took, exported, host }
     }
 }

@@ -96,8 +96,10 @@ const fn act(name: &'static str, places: Places, action: Action, what: &'static 
 const fn edit(name: &'static str, edit: Edit, what: &'static str) -> Command {
     let places = match edit {
         Edit::Newline => Places::QUESTION,
-        // Where nothing is written there is nothing to delete: its key is free for leaving.
-        Edit::DeleteForward => Places::TYPING.but(Places::of(&[Place::EmptyQuestion])),
+        // Where nothing is written there is nothing to delete or go along: their keys are free for other things.
+        Edit::DeleteForward | Edit::LineStart | Edit::LineEnd => {
+            Places::TYPING.but(Places::of(&[Place::EmptyQuestion]))
+        }
         _ => Places::TYPING,
     };
     command(name, places, Does::Act(Action::Edit(edit)), what, "")
@@ -107,8 +109,11 @@ const fn moves(name: &'static str, by: Move, what: &'static str, short: &'static
     // The question is written while the chat is paged through, but a line up in it is its own.
     let places = Places::READING.and(Places::of(&[Place::Palette]));
     let pages = if matches!(by, Move::PageUp | Move::PageDown) { places.and(Places::QUESTION) } else { places };
-    let reading_only = matches!(by, Move::Top | Move::Bottom | Move::HalfPageUp | Move::HalfPageDown);
-    let ends = if reading_only { pages.but(Places::TYPING) } else { pages };
+    let ends = match by {
+        Move::Top | Move::Bottom => pages.but(Places::TYPING).and(Places::of(&[Place::EmptyQuestion])),
+        Move::HalfPageUp | Move::HalfPageDown => pages.but(Places::TYPING),
+        Move::Up | Move::Down | Move::PageUp | Move::PageDown | Move::Left | Move::Right => pages,
+    };
     command(name, ends, Does::Move(by), what, short)
 }
 

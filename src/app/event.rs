@@ -51,6 +51,8 @@ pub enum Event {
     SentenceFound { request: RequestId, sentence: Option<Range<usize>> },
     /// How long each message of a turn's prompt is in the embedding model's tokens.
     PromptCounted { turn: TurnId, tokens: Vec<usize> },
+    /// The model that was asked has said nothing for so many whole seconds.
+    Waited { turn: TurnId, seconds: u64 },
     /// The first piece of the answer is there.
     AnswerBegan { turn: TurnId, timings: StageTimings },
     /// A piece of the answer.

@@ -116,9 +116,15 @@ impl State {
                 }
                 Vec::new()
             }
+            Event::Waited { turn, seconds } => {
+                if let Some(turn) = self.asked_turn(turn) {
+                    turn.waited_s = seconds;
+                }
+                Vec::new()
+            }
             Event::AnswerBegan { turn, timings } => {
                 if let Some(turn) = self.asked_turn(turn) {
-                    turn.timings = timings;
+                    (turn.timings, turn.waited_s) = (timings, 0);
                 }
                 Vec::new()
             }
@@ -421,6 +427,7 @@ impl State {
             prompt_tokens: Vec::new(),
             answer: String::new(),
             reasoning: String::new(),
+            waited_s: 0,
             usage: None,
             timings: StageTimings::default(),
             notices: Vec::new(),

@@ -4,12 +4,16 @@ use super::{ProgressSnapshot, Stage};
 
 /// Seconds over which rates are averaged: long enough for batches to even out, short enough to follow.
 const RATE_S: f64 = 5.0;
-/// The same for the rate that time left is reckoned from, which should not follow every slow document.
-const WORK_RATE_S: f64 = 20.0;
-/// How quickly the time left that is shown moves toward what the rate says now.
-const LEFT_S: f64 = 8.0;
-/// No time left is named before there were so many seconds of work to reckon from.
-const FIRST_S: f64 = 2.0;
+/// The same for the rate that time left is reckoned from, which should not follow every slow document; half of the time
+/// since the work began where that is less, since a beginning is often slow and soon tells nothing any more.
+const WORK_RATE_S: (f64, f64) = (5.0, 20.0);
+/// How quickly the time left that is shown moves toward what the rate says now. Down it goes in a third of the time since
+/// the work began where that is less.
+const LEFT_S: (f64, f64) = (1.5, 8.0);
+/// What is done first counts as done in so many seconds at most, however long it was waited for.
+const WAIT_S: f64 = 1.5;
+/// No time left is named before there were so many seconds of work to reckon from, since the first of it was done.
+const FIRST_S: f64 = 5.0;
 /// How much the time left may grow in a second: this many seconds, and this part of it.
 const MAX_GROWTH: (f64, f64) = (0.5, 0.05);
 /// Samples nearer to each other than this are taken together.
@@ -61,8 +65,10 @@ impl Counter {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pace {
     leading: Option<Counter>,
-    /// When this pace began and when it was last sampled, in seconds, and what the counters stood at then.
-    began_s: f64,
+    /// When this pace began, when its work first moved on and when it was last sampled, in seconds, and what the counters
+    /// stood at then.
+    start_s: f64,
+    began_s: Option<f64>,
     at_s: f64,
     counts: [u64; Counter::ALL.len()],
     rates: [Rate; Counter::ALL.len()],
@@ -100,7 +106,7 @@ impl Pace {
         let leading = Counter::leading(snapshot.stage);
         if leading != self.leading || counts[0] < self.counts[0] {
             let next_point_s = now_s + POINT_S;
-            *self = Self { leading, began_s: now_s, at_s: now_s, counts, next_point_s, ..Self::default() };
+            *self = Self { leading, start_s: now_s, at_s: now_s, counts, next_point_s, ..Self::default() };
             return;
         }
         let step_s = now_s - self.at_s;
@@ -113,7 +119,14 @@ impl Pace {
             let per_s = now.saturating_sub(before) as f64 / step_s;
             rate.add(per_s, step_s, RATE_S);
             if Some(counter) == leading {
-                self.work_rate.add(per_s, step_s, WORK_RATE_S);
+                let (step_s, began_s) = match self.began_s {
+                    Some(began_s) => (step_s, began_s),
+                    None if now == before => continue,
+                    None => ((now_s - self.start_s).min(WAIT_S), now_s),
+                };
+                self.began_s = Some(began_s);
+                let per_s = now.saturating_sub(before) as f64 / step_s;
+                self.work_rate.add(per_s, step_s, ((now_s - began_s) / 2.0).clamp(WORK_RATE_S.0, WORK_RATE_S.1));
             }
         }
         (self.counts, self.at_s) = (counts, now_s);
@@ -130,12 +143,13 @@ impl Pace {
     fn reckon(&self, done: f64, left: f64, step_s: f64) -> Option<f64> {
         let rate = self.work_rate.per_s();
         let by_rate = if rate > 0.0 { left / rate } else { f64::INFINITY };
+        let worked_s = self.began_s.map_or(0.0, |began_s| self.at_s - began_s);
         match self.left_s {
-            None if done > 0.0 && self.at_s - self.began_s >= FIRST_S => by_rate.is_finite().then_some(by_rate),
-            None => None,
+            None => (done > 0.0 && worked_s >= FIRST_S && by_rate.is_finite()).then_some(by_rate),
             Some(shown) => {
                 let counted_down = (shown - step_s).max(0.0);
-                let share = 1.0 - (-step_s / LEFT_S).exp();
+                let down_s = (worked_s / 3.0).clamp(LEFT_S.0, LEFT_S.1);
+                let share = 1.0 - (-step_s / if by_rate < counted_down { down_s } else { LEFT_S.1 }).exp();
                 // An endless time is far, not nowhere: the limit below holds.
                 let moved = counted_down + (by_rate.min(1e9) - counted_down) * share;
                 Some(moved.min(shown + step_s * (MAX_GROWTH.0 + MAX_GROWTH.1 * shown)))
@@ -214,6 +228,19 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_beginning_is_soon_forgotten() {
+        let mut pace = Pace::default();
+        // Nothing for two seconds, then two a second for as long, then 30; 2,000 in all.
+        let embedded = |second: f64| (second - 2.0).clamp(0.0, 2.0) * 2.0 + (second - 4.0).max(0.0) * 30.0;
+        let left = followed(&mut pace, 0.0..60.0, |second| indexing(2_000, 2_000, embedded(second) as u64));
+        assert!(left[0].0 >= 2.0 + FIRST_S, "{:?}", left[0]);
+        for (second, left) in left.into_iter().filter(|(second, _)| *second > 10.0) {
+            let truly = (2_000.0 - embedded(second)) / 30.0;
+            assert!(left < 1.0 + truly * 1.4 && left > truly * 0.9, "{left} at {second} where {truly} are left");
+        }
+    }
+
+    #[test]
     fn neither_a_stall_nor_a_find_makes_it_jump() {
         let mut pace = Pace::default();
         followed(&mut pace, 0.0..10.0, |second| indexing(500, 500, (second * 10.0) as u64));
@@ -240,11 +267,11 @@ mod tests {
             bytes_total: 10_000,
             ..ProgressSnapshot::default()
         };
-        followed(&mut pace, 0.0..5.0, |second| bytes((second * 1_000.0) as u64));
-        assert!((pace.left().unwrap().as_secs_f64() - 5.0).abs() < 0.5);
+        followed(&mut pace, 0.0..6.0, |second| bytes((second * 1_000.0) as u64));
+        assert!((pace.left().unwrap().as_secs_f64() - 4.0).abs() < 0.5);
         // A smaller, slower file.
-        followed(&mut pace, 5.0..8.1, |second| bytes(((second - 5.0) * 100.0) as u64));
-        assert!((pace.per_s(Counter::Bytes) - 100.0).abs() < 1.0 && pace.left().unwrap().as_secs() > 90);
+        followed(&mut pace, 6.0..12.1, |second| bytes(((second - 6.0) * 100.0) as u64));
+        assert!((pace.per_s(Counter::Bytes) - 100.0).abs() < 1.0 && pace.left().unwrap().as_secs() > 85);
         pace.sample(&indexing(100, 10, 0), Duration::from_secs(20));
         assert_eq!((pace.left(), pace.per_s(Counter::Embedded)), (None, 0.0));
     }

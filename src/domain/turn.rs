@@ -67,6 +67,17 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The name that the protocol uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One message of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -172,6 +183,8 @@ pub struct Turn {
     pub answer: String,
     /// What a reasoning model thought before and while answering, so far.
     pub reasoning: String,
+    /// Whole seconds that the model has been waited for, until its first piece comes.
+    pub waited_s: u64,
     pub usage: Option<Usage>,
     pub timings: StageTimings,
     /// Things worth knowing about this turn, for example that keyword search alone was used, and why.

@@ -9,7 +9,7 @@ use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Dur
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Mutex, mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -24,7 +24,7 @@ use crate::{
     domain::{Chunk, ChunkId, Chunker, CollectionInfo, Fingerprint, JobId, Message, Progress, SearchSettings, TurnId},
     embed::Embedder,
     rag::{self, Ask, AskEvent, RagError, Templates},
-    store::VectorStore,
+    store::{StoreError, VectorStore},
     text::one_line,
 };
 
@@ -404,8 +404,15 @@ impl Shared {
                 (None, Some("the embedding model is still being prepared; ask again later for more".to_owned()))
             }
         };
-        let collection = store.collection(name).await?.filter(|info| info.passages > 0);
-        let collection = collection.ok_or_else(|| RagError::Empty { collection: name.to_owned() })?;
+        let collection = match store.collection(name).await? {
+            Some(info) if info.passages > 0 => info,
+            Some(_) => return Err(RagError::Empty { collection: name.to_owned() }),
+            None => {
+                // Another program dropped it.
+                self.send(Event::CollectionChanged(Arc::new(CollectionInfo::empty(name)))).await;
+                return Err(StoreError::NoCollection { name: name.to_owned(), store: store.describe() }.into());
+            }
+        };
         match self.other_model(embedder.as_ref(), &collection).await {
             Some(other) => {
                 let note = format!("searched with {}, which made its vectors", one_line(&other.fingerprint().model));
@@ -468,7 +475,23 @@ impl Shared {
             collection: &collection,
         };
         let forward = async {
-            while let Some(event) = answer.recv().await {
+            // Since when the model is waited for.
+            let mut since: Option<Instant> = None;
+            loop {
+                let next_second = since.map(|since| since + Duration::from_secs(since.elapsed().as_secs() + 1));
+                let event = match next_second {
+                    None => answer.recv().await,
+                    Some(at) => match timeout_at(at, answer.recv()).await {
+                        Ok(event) => event,
+                        Err(_) => {
+                            let seconds = since.map_or(0, |since| since.elapsed().as_secs());
+                            self.send(Event::Waited { turn, seconds }).await;
+                            continue;
+                        }
+                    },
+                };
+                let Some(event) = event else { return };
+                since = None;
                 let event = match event {
                     AskEvent::Retrieved(found) => {
                         let mut notices = found.notices;
@@ -481,6 +504,7 @@ impl Shared {
                         let counted = evidence::count_tokens(embedder.clone(), Arc::clone(&prompt));
                         self.send(Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices })
                             .await;
+                        since = model.is_some().then(Instant::now);
                         let Some(tokens) = counted.await else { continue };
                         Event::PromptCounted { turn, tokens }
                     }

@@ -1,4 +1,4 @@
-//! Turns written out as files, each under a number of its own.
+//! Turns written out as files, each under a number of its own: not the turn's, since turns begin anew with every start.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ pub fn write(folder: &Path, json: &str) -> io::Result<PathBuf> {
     folder::make_private(folder)?;
     let mut number = 1_u32;
     loop {
-        let path = folder.join(format!("turn-{number}.json"));
+        let path = folder.join(format!("export-{number}.json"));
         let mut options = fs::OpenOptions::new();
         options.create_new(true).write(true);
         #[cfg(unix)]

@@ -126,7 +126,7 @@ fn model_rows(state: &State, keys: Keys<'_>, theme: &Theme, columns: usize) -> V
         }
         Model::Loading { snapshot, pace } if snapshot.stage == Stage::Downloading => {
             let mut rows = download_rows("model", snapshot, pace, columns, theme);
-            let way_out = keys.tell("‹escape› ‹escape› stops it; questions are answered by keyword search meanwhile.");
+            let way_out = keys.tell("‹stop› twice stops it; questions are answered by keyword search meanwhile.");
             rows.extend(labelled("", &way_out, columns, theme, theme.dim));
             rows
         }
@@ -200,12 +200,12 @@ fn job_rows(
     let style = if job.paused || job.stopping { theme.warning } else { theme.strong };
     let mut rows = labelled("now", &text, columns, theme, style);
     if snapshot.stage == Stage::Indexing {
-        let left = pace.left().map(|left| format!(" · {} left", status::duration(left)));
+        let left = pace.left().filter(|_| !job.stopping).map(|left| format!(" · {} left", status::duration(left)));
         let text = format!("{:.0} %{}", snapshot.part() * 100.0, left.unwrap_or_default());
         rows.push(gauge(snapshot.part(), &text, columns, theme));
     }
     if job.paused && !job.stopping {
-        let text = keys.tell("What is embedded is kept and answers. ‹pause› goes on, ‹escape› ‹escape› stops.");
+        let text = keys.tell("What is embedded is kept and answers. ‹pause› goes on, ‹stop› twice stops.");
         rows.extend(labelled("", &text, columns, theme, theme.dim));
     }
     if snapshot.stage == Stage::Starting {

@@ -218,7 +218,10 @@ fn press(state: &State, cache: &ViewCache, at: Position) -> Option<Action> {
     let place = place?;
     let touch = |action| Some(Action::Touch(action));
     let text = |focus, pane| {
-        let anchor = place.inner.contains(at).then(|| (pane, place.point(at, measured)));
+        // A line is taken whole by a drag from beside its beginning.
+        let rows = place.inner.top()..place.inner.bottom();
+        let begins = rows.contains(&at.y) && at.x < place.inner.right();
+        let anchor = begins.then(|| (pane, place.point(at, measured)));
         touch(TouchAction::Press { focus, anchor })
     };
     match (place.zone, place.entry(at)) {

@@ -212,7 +212,7 @@ impl State {
         let how = if job.stopping {
             "wait until it has stopped"
         } else {
-            "stop it first (‹ingest›, then ‹escape› twice)"
+            "stop it first (‹ingest›, then ‹stop› twice)"
         };
         Some(format!("{} is being indexed, so it can't be dropped; {how}", one_line(name)))
     }

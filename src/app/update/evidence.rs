@@ -6,7 +6,7 @@ use crate::{
         Effect, EvidenceAction, EvidencePane, Found, RequestId, Rerun, SortBy, State, View,
         evidence::{BestSentence, CandidateRow, Comparison, Map, searchable},
     },
-    domain::{Candidate, ChunkId, Projection, SearchSettings},
+    domain::{Candidate, ChunkId, Mode, Projection, SearchSettings},
 };
 
 impl State {
@@ -141,7 +141,13 @@ impl State {
             | EvidenceAction::NextWeight
             | EvidenceAction::Rerank => {
                 let Some(turn) = self.shown_turn() else { return Vec::new() };
-                let Some(settings) = action.change(self.evidence.settings(turn)) else { return Vec::new() };
+                let before = self.evidence.settings(turn);
+                if action == EvidenceAction::NextWeight && before.mode != Mode::Hybrid {
+                    let told = "the weight is between two retrievers, so it is for hybrid search; ‹next-mode› changes the mode";
+                    self.notice = Some(told.to_owned());
+                    return Vec::new();
+                }
+                let Some(settings) = action.change(before) else { return Vec::new() };
                 let collection =
                     self.evidence.rerun_of(turn).map_or(&turn.collection, |rerun| &rerun.collection).clone();
                 return self.retrieve_again(collection, settings);
@@ -175,8 +181,10 @@ impl State {
                 return self.ask(question, settings, collection);
             }
             EvidenceAction::Export => {
-                let Some(turn) = self.shown_turn() else { return Vec::new() };
-                match export(turn, self.evidence.rerun_of(turn)) {
+                let Some((turn, at)) = self.shown_turn().zip(self.shown_index()) else { return Vec::new() };
+                let info = self.collection().filter(|info| info.name == turn.collection);
+                let embedding = info.and_then(|info| info.fingerprint.as_ref());
+                match export(turn, at + 1, embedding, self.evidence.rerun_of(turn)) {
                     Ok(json) => return vec![Effect::Export { json }],
                     Err(error) => self.notice = Some(format!("the turn could not be written: {error}")),
                 }

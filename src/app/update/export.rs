@@ -7,13 +7,18 @@ use serde::Serialize;
 
 use crate::{
     app::Rerun,
-    domain::{Candidate, Message, Mode, Passage, SearchSettings, StageTimings, Turn, TurnState, Usage},
+    domain::{Candidate, Fingerprint, Message, Mode, Passage, SearchSettings, StageTimings, Turn, TurnState, Usage},
 };
 
 #[derive(Serialize)]
 struct Export<'a> {
+    /// Its place in the conversation, from 1.
+    turn: usize,
     question: &'a str,
     collection: &'a str,
+    /// What made the collection's vectors; `None` where it has none, or is not the one in use any more.
+    embedding: Option<&'a Fingerprint>,
+    /// As the search was really done.
     settings: SearchSettings,
     model: Option<&'a str>,
     state: &'static str,
@@ -77,7 +82,12 @@ impl Milliseconds {
 }
 
 /// The turn, and its question's last search with other settings, as JSON.
-pub(super) fn export(turn: &Turn, rerun: Option<&Rerun>) -> serde_json::Result<String> {
+pub(super) fn export(
+    turn: &Turn,
+    number: usize,
+    embedding: Option<&Fingerprint>,
+    rerun: Option<&Rerun>,
+) -> serde_json::Result<String> {
     let (state, finish_reason, error) = match &turn.state {
         TurnState::Waiting | TurnState::Retrieving => ("searching", None, None),
         TurnState::Thinking | TurnState::Streaming => ("answering", None, None),
@@ -86,6 +96,8 @@ pub(super) fn export(turn: &Turn, rerun: Option<&Rerun>) -> serde_json::Result<S
         TurnState::Failed(why) => ("failed", None, Some(why.as_str())),
     };
     let export = Export {
+        turn: number,
+        embedding,
         question: &turn.question,
         collection: &turn.collection,
         settings: turn.settings,

@@ -156,8 +156,14 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")
     } else if report.unchanged == report.documents && report.removed == 0 {
         format!("nothing has changed: {totals}{skipped}")
-    } else {
+    } else if report.documents == report.held_documents && report.unchanged == 0 {
         format!("indexed {totals} in {:.1} s{removed}{skipped}", report.seconds)
+    } else {
+        let done = match report.documents.saturating_sub(report.unchanged) {
+            0 => "nothing new".to_owned(),
+            new => format!("indexed {}", counted(new, "document")),
+        };
+        format!("{done} in {:.1} s{removed} · {totals} in all{skipped}", report.seconds)
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{
         Action, CollectionAction, CopyAction, Effect, EvidenceAction, EvidencePane, Focus, IngestAction, Selection,
         State, Step, TouchAction, View, touch::code_blocks,
     },
-    domain::Chunk,
+    domain::{Chunk, Message},
     text::copyable,
 };
 
@@ -123,11 +123,17 @@ impl State {
             CopyAction::Answer => "there is no answer to copy",
             CopyAction::Question => "nothing was asked yet",
             CopyAction::Code(_) => "there is no code block in this answer",
+            CopyAction::Here if self.view == View::Evidence && self.evidence.pane == EvidencePane::Prompt => {
+                "there is no prompt to copy: no model was asked"
+            }
             CopyAction::Here | CopyAction::Passage if self.view == View::Evidence => "its text is not here to copy",
             CopyAction::Here | CopyAction::Passage => "there is no passage to copy",
             CopyAction::Selected(_) => "nothing is selected",
         };
         let (what, text) = match action {
+            CopyAction::Here if self.view == View::Evidence && self.evidence.pane == EvidencePane::Prompt => {
+                ("the prompt".to_owned(), turn.map(|turn| prompt_text(&turn.prompt)))
+            }
             CopyAction::Here if on_passage => return self.copy(CopyAction::Passage, last_code),
             CopyAction::Here => return self.copy(CopyAction::Answer, last_code),
             CopyAction::Answer => ("the answer".to_owned(), turn.map(|turn| turn.answer.clone())),
@@ -158,4 +164,10 @@ impl State {
         let own = turn.passages.iter().filter(|_| collection == turn.collection).map(|passage| &passage.chunk);
         self.around(collection, id).iter().chain(own).find(|chunk| chunk.id == id)
     }
+}
+
+/// The messages as they were sent, each below its role.
+fn prompt_text(prompt: &[Message]) -> String {
+    let message = |message: &Message| format!("{}:\n{}\n", message.role.name(), message.content.trim_end());
+    prompt.iter().map(message).collect::<Vec<_>>().join("\n")
 }

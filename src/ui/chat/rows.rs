@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// From so many seconds on it is told how long a model has been waited for.
+const LONG_S: u64 = 3;
+
 /// Rows of a model's thoughts that are shown while it thinks.
 const THOUGHT_ROWS: usize = 6;
 
@@ -70,6 +73,7 @@ struct Key {
     passages: usize,
     notices: usize,
     reasoning: usize,
+    waited_s: u64,
     answer: usize,
     answering: String,
     waiting_for: &'static str,
@@ -371,6 +375,7 @@ fn key(turn: &Turn, state: &State) -> Key {
         passages: turn.passages.len(),
         notices: turn.notices.len(),
         reasoning: turn.reasoning.len(),
+        waited_s: turn.waited_s,
         answer: turn.answer.len(),
         answering,
         waiting_for,
@@ -428,7 +433,12 @@ fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) ->
             ("… no passage was found; waiting for the answer".to_owned(), theme.dim)
         }
         TurnState::Thinking => {
-            (format!("… {} found, waiting for the first word", counted(key.passages as u64, "passage")), theme.dim)
+            let waited = if key.waited_s < LONG_S { String::new() } else { format!(" · {} s", key.waited_s) };
+            let found = counted(key.passages as u64, "passage");
+            (format!("… {found} found, waiting for the first word{waited}"), theme.dim)
+        }
+        TurnState::Done(FinishReason::Stop) if turn.answer.trim().is_empty() => {
+            ("! the model answered nothing".to_owned(), theme.warning)
         }
         TurnState::Streaming | TurnState::Done(FinishReason::Stop) => (String::new(), theme.dim),
         TurnState::Done(FinishReason::Length) => ("! cut off at the model's length limit".to_owned(), theme.warning),

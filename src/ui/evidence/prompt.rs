@@ -7,7 +7,7 @@ use super::{
     Wrapped,
 };
 use crate::{
-    domain::{Role, Turn, TurnId, TurnState},
+    domain::{Turn, TurnId, TurnState},
     text::counted,
 };
 
@@ -63,11 +63,7 @@ pub fn wrap(turn: &Turn, columns: usize, theme: &Theme) -> Wrapped {
     let end = if turn.reasoning.is_empty() { "" } else { " What the model thought stands at the end." };
     let mut rows = paragraph(&format!("Tokens of a message: {how}.{end}"), columns, theme.dim);
     for (message, length) in turn.prompt.iter().zip(lengths) {
-        let role = match message.role {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
+        let role = message.role.name();
         rows.push(Line::default());
         rows.push(Line::styled(format!("{role} · about {length} tokens"), theme.heading));
         rows.extend(paragraph(message.content.trim_end(), columns, Style::new()));

@@ -27,7 +27,9 @@ const SHORT_LEG: usize = 10;
 const RANK_LEG: usize = 5;
 /// Below this width the movements and the fused score give way.
 const NARROW: usize = 60;
-/// Below this width the movements give way where the fused score has a rank and another column stands behind it.
+/// Below these widths the movements give way where the fused score has a rank and another column stands behind it: those of
+/// the fused score below the second; all of them below the first, or where the rank of before has a column too.
+const MIDDLE: usize = 76;
 const WIDE: usize = 100;
 /// Columns of a score by itself.
 const SCORE: usize = 7;
@@ -75,7 +77,7 @@ pub fn draw(
     let sort = state.evidence.sort;
     let reranked = rows.iter().any(|row| row.candidate.scores.rerank.is_some());
     let was_k = (comparison != Comparison::Itself).then_some(turn.settings.k);
-    let layout = Columns::new(columns, was_k, reranked, rows[0].candidate.scores.metric);
+    let layout = Columns::new(columns, was_k, reranked, sort, rows[0].candidate.scores.metric);
     let beside = beside::Columns::new(columns);
     let collections = comparison == Comparison::Collections;
     let header = match collections {
@@ -164,7 +166,7 @@ fn title(state: &State, turn: &Turn, index: usize, rows: &[CandidateRow<'_>], co
     if mode == Mode::Hybrid {
         what.push_str(between);
         what.push_str(&match settings.fusion {
-            Fusion::MinMax { dense_weight } => format!("{weight}{dense_weight:.1}"),
+            Fusion::MinMax { dense_weight } => format!("{weight}{}", (dense_weight * 1e3).round() / 1e3),
             Fusion::Rrf { k } => format!("rrf {k:.0}"),
         });
     }
@@ -192,12 +194,18 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(columns: usize, was_k: Option<usize>, reranked: bool, metric: Metric) -> Self {
+    fn new(columns: usize, was_k: Option<usize>, reranked: bool, sort: SortBy, metric: Metric) -> Self {
         let (leg, fused, rerank) = match reranked {
+            // What the table is ordered by is in it.
+            _ if columns < NARROW && matches!(sort, SortBy::Fused | SortBy::Rerank) => {
+                let leg = if was_k.is_some() { 0 } else { RANK_LEG };
+                if sort == SortBy::Fused { (leg, SCORE, 0) } else { (leg, 0, SCORE) }
+            }
             _ if columns < NARROW && was_k.is_some() => (RANK_LEG, 0, 0),
             _ if columns < NARROW => (SHORT_LEG, 0, 0),
             false => (LEG, SCORE, 0),
-            true if columns < WIDE => (SHORT_LEG, SHORT_LEG, SCORE),
+            true if columns < MIDDLE || columns < WIDE && was_k.is_some() => (SHORT_LEG, SHORT_LEG, SCORE),
+            true if columns < WIDE => (LEG, SHORT_LEG, SCORE),
             true => (LEG, LEG, SCORE),
         };
         let room = columns.saturating_sub(9 + 2 * leg + fused + rerank + was_k.map_or(0, |_| WAS));
@@ -214,12 +222,11 @@ impl Columns {
         if self.title > 0 {
             text = format!("{text}  {}", padded("title", self.title));
         }
-        let dense = mark(SortBy::Dense, self.metric.name());
-        let keyword = mark(SortBy::Keyword, "bm25");
-        let leg = self.leg;
+        let dense = padded(&mark(SortBy::Dense, self.metric.name()), self.leg);
+        let keyword = padded(&mark(SortBy::Keyword, "bm25"), self.leg);
         let fused = padded(&mark(SortBy::Fused, "fused"), self.fused);
         let rerank = padded(&mark(SortBy::Rerank, "rerank"), self.rerank);
-        format!("{text}  {dense:<leg$}{keyword:<leg$}{fused}{rerank}")
+        format!("{text}  {dense}{keyword}{fused}{rerank}")
     }
 
     fn row(&self, row: &CandidateRow<'_>, selected: bool, k: usize, theme: &Theme) -> Line<'static> {
@@ -271,6 +278,7 @@ impl Columns {
 fn leg(columns: usize, score: Option<String>, rank: Option<u32>, last: u32) -> String {
     let (Some(score), Some(rank)) = (score, rank) else { return padded("–", columns) };
     let text = match columns {
+        0 => String::new(),
         RANK_LEG => format!("#{rank}"),
         SHORT_LEG => format!("{score:<5} #{rank}"),
         _ => format!("{score:<5} #{rank:<3} {}", moved(rank, last)),

@@ -431,7 +431,7 @@ const NAMES_KEYS: [(Steps, &str); 15] = [
             index(world);
             write(world, "d");
         },
-        "stop it first (‹ingest›, then ‹escape› twice)",
+        "stop it first (‹ingest›, then ‹stop› twice)",
     ),
     (
         |world| {

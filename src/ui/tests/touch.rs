@@ -107,6 +107,13 @@ fn what_is_dragged_over_is_selected_in_its_pane_only_and_copied() {
     world.key(KeyModifiers::NONE, KeyCode::Esc);
     assert!(!world.marked_screen().contains('^'));
 
+    // From the pane's border on: the line is taken whole.
+    let mut world = conversation(120, 30);
+    let from = world.find("client.insert");
+    world.drag((0, from.1), (60, from.1));
+    world.mouse(MouseEventKind::Up(MouseButton::Left), 60, from.1);
+    assert!(world.copied().starts_with("client.insert(\"docs\", rows"), "{}", world.copied());
+
     // A passage's text, without the bar beside it; more comes into view where the pane ends.
     let (x, y) = world.find("Inserted data are");
     let (_, above) = world.find("Milvus deals");
