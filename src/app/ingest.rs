@@ -93,13 +93,33 @@ impl IngestView {
 }
 
 impl super::State {
-    /// What the running ingest has left out so far, or else the last one.
+    /// What the running ingest has left out so far, or else the last one; where none ran since the start, the first of what
+    /// the last one that is known of the collection did.
     pub fn skips(&self) -> &[Skip] {
         match (&self.ingest, self.last_ingest.as_ref().map(|ended| &ended.result)) {
             (Some(job), _) => &job.snapshot.skipped,
             (None, Some(Ok(report))) => &report.skipped,
-            (None, Some(Err(_)) | None) => &[],
+            (None, Some(Err(_))) => &[],
+            (None, None) => self.last_known_run().map_or(&[], |run| &run.skips),
         }
+    }
+
+    /// How many were skipped of which [`Self::skips`] has the first.
+    pub fn skipped(&self) -> u64 {
+        match (&self.ingest, &self.last_ingest) {
+            (None, None) => self.last_known_run().map_or(0, |run| run.skipped),
+            (Some(_), _) | (_, Some(_)) => self.skips().len() as u64,
+        }
+    }
+
+    /// The last ingest since the start failed as a whole, and none is running.
+    pub fn last_ingest_failed(&self) -> bool {
+        self.ingest.is_none() && self.last_ingest.as_ref().is_some_and(|ended| ended.result.is_err())
+    }
+
+    fn last_known_run(&self) -> Option<&IngestRun> {
+        let name = self.collection_name()?;
+        self.ingest_view.runs.iter().find(|run| run.collection == name)
     }
 
     /// How many entries a list of the ingest view has, and which of them is selected.

@@ -12,11 +12,13 @@ use super::{
 use crate::{
     app::COMMANDS,
     config::{EXAMPLE, Paths},
+    ui::Keymap,
 };
 
 pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Result<Outcome> {
     let paths = Paths::find()?;
     let file = args.config.as_ref().unwrap_or(&paths.config_file);
+    let mut outcome = Outcome::Done;
     match command {
         ConfigCommand::Path => output.line(&file.display().to_string())?,
         ConfigCommand::Show => {
@@ -26,7 +28,17 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
             output.line(config.to_toml().trim_end())?;
         }
         ConfigCommand::Keys => {
-            let keymap = wire::keymap(&wire::configuration(args, &paths)?)?;
+            // Whoever looks for a command's name may have mistyped it there.
+            let keymap = match wire::configuration(args, &paths).and_then(|config| Ok(wire::keymap(&config)?)) {
+                Ok(keymap) => keymap,
+                Err(error) => {
+                    output.warn(&format!(
+                        "note: these are the usual keys, since the configuration can't be used: {error:#}"
+                    ));
+                    outcome = Outcome::Partly;
+                    Keymap::default()
+                }
+            };
             output.line("[keys]")?;
             for command in COMMANDS {
                 let keys: Vec<_> = keymap.all_keys(command).iter().map(|key| format!("{:?}", key.written())).collect();
@@ -52,7 +64,7 @@ pub fn run(command: &ConfigCommand, args: &Args, output: &Output) -> anyhow::Res
             output.line(&format!("wrote {}", file.display()))?;
         }
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Outcome> {

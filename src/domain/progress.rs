@@ -275,6 +275,9 @@ pub struct IngestRun {
     pub documents: u64,
     pub passages: u64,
     pub skipped: u64,
+    /// The first of what was skipped, at most [`IngestRun::MOST_SKIPS`].
+    #[serde(default)]
+    pub skips: Vec<Skip>,
     /// Pauses left out.
     pub seconds: f64,
     pub passages_per_s: f64,
@@ -293,6 +296,9 @@ pub enum RunOutcome {
 }
 
 impl IngestRun {
+    /// Most documents that are remembered with why they were skipped.
+    pub const MOST_SKIPS: usize = 50;
+
     /// `seconds` is how long a run took that gave no report.
     pub fn new(ended: String, collection: String, result: &Result<IngestReport, String>, seconds: f64) -> Self {
         match result {
@@ -302,6 +308,7 @@ impl IngestRun {
                 documents: report.held_documents,
                 passages: report.held_passages,
                 skipped: report.skipped.len() as u64,
+                skips: report.skipped.iter().take(Self::MOST_SKIPS).cloned().collect(),
                 seconds: report.seconds,
                 passages_per_s: report.passages_per_s,
                 outcome: if report.interrupted { RunOutcome::Stopped } else { RunOutcome::Done },
@@ -312,6 +319,7 @@ impl IngestRun {
                 documents: 0,
                 passages: 0,
                 skipped: 0,
+                skips: Vec::new(),
                 seconds,
                 passages_per_s: 0.0,
                 outcome: RunOutcome::Failed(reason.clone()),

@@ -75,6 +75,14 @@ fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> 
         let held = format!("{}, {}", text::counted(run.documents, "document"), text::counted(run.passages, "passage"));
         rows.extend(labelled("it held", &held, columns, theme, plain));
         rows.extend(labelled("skipped", &text::count(run.skipped), columns, theme, plain));
+        for skip in &run.skips {
+            let text = format!("{}: {}", text::one_line(&skip.document), text::one_line(&skip.reason));
+            rows.extend(labelled("", &text, columns, theme, theme.dim));
+        }
+        let more = run.skipped.saturating_sub(run.skips.len() as u64);
+        if more > 0 && !run.skips.is_empty() {
+            rows.extend(labelled("", &format!("and {} more", text::count(more)), columns, theme, theme.dim));
+        }
     }
     rows.extend(labelled("took", &lists::took(run), columns, theme, plain));
     rows

@@ -34,7 +34,10 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
 pub fn title(state: &State, pane: IngestPane) -> String {
     match pane {
         IngestPane::Overview => "Ingest".to_owned(),
-        IngestPane::Skips => format!("Skipped · {}", state.skips().len()),
+        IngestPane::Skips => match (state.skips().len() as u64, state.skipped()) {
+            (listed, all) if listed < all => format!("Skipped · {listed} of {}", text::count(all)),
+            (listed, _) => format!("Skipped · {listed}"),
+        },
         IngestPane::Runs => format!("Past runs · {}", state.ingest_view.runs.len()),
     }
 }
@@ -74,6 +77,9 @@ pub fn draw_list(
     pane::draw(frame, area, &theme, title, focused, extent);
     if count == 0 {
         let nothing = match list {
+            IngestPane::Overview | IngestPane::Skips if state.last_ingest_failed() => {
+                "indexing failed; what would have been skipped is not known"
+            }
             IngestPane::Overview | IngestPane::Skips => "nothing was skipped",
             IngestPane::Runs => "nothing was indexed yet",
         };

@@ -259,7 +259,7 @@ fn unknown(name: &str) -> String {
     let near = COMMANDS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|near| likeness(near) > 0.8);
     match near {
         Some(near) => format!("there is no command {name:?}; did you mean {:?}?", near.name),
-        None => format!("there is no command {name:?}; the list of commands in the application names them all"),
+        None => format!("there is no command {name:?}; `askdocs config keys` names them all"),
     }
 }
 

@@ -180,3 +180,24 @@ fn entries_in_full() {
         world.key(KeyModifiers::NONE, KeyCode::Down);
     });
 }
+
+#[test]
+fn what_was_skipped_is_known_after_a_restart() {
+    let mut report = IngestReport { skipped: skips(60), ..IngestReport::default() };
+    let run = |name: &str, report: &IngestReport| {
+        IngestRun::new("2026-01-31T17:05:00+01:00".to_owned(), name.to_owned(), &Ok(report.clone()), 1.0)
+    };
+    let of_handbook = run("handbook", &report);
+    report.skipped.clear();
+    let mut world = World::ready(80, 24);
+    world.send(Event::PastRuns(vec![run("other", &report), of_handbook]));
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+    let screen = world.screen();
+    assert!(screen.contains("Skipped · 50 of 60") && screen.contains("broken/file1.md"), "{screen}");
+    for key in [KeyCode::Tab, KeyCode::Tab, KeyCode::Down, KeyCode::Enter, KeyCode::End] {
+        world.key(KeyModifiers::NONE, key);
+        world.draw();
+    }
+    let screen = world.screen();
+    assert!(screen.contains("broken/file50.md: not UTF-8") && screen.contains("and 10 more"), "{screen}");
+}
