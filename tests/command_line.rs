@@ -126,6 +126,15 @@ fn errors_name_the_place_and_end_with_the_right_code() {
     let ran = home.run(&["search", "x"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("config.toml:2:1: unknown key `kk`"), "{ran:?}");
+    // A name that was mistyped is looked up where it does not hold.
+    home.write("config.toml", "[keys]\nfoo = \"f9\"\n");
+    let ran = home.run(&["config", "keys"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(
+        ran.err.contains("config.toml:2:1: keys.foo: there is no command \"foo\"; `askdocs config keys`"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("\nreindex = [\"ctrl-r\"]"), "{ran:?}");
     home.write("config.toml", "[keys]\nreindex = \"f9\"\nhelp = [\"ctrl-t\"]\n");
     let ran = home.run(&["config", "show"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");

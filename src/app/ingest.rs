@@ -90,6 +90,15 @@ impl IngestView {
     pub(super) fn show(&mut self, pane: IngestPane) {
         (self.pane, self.open, self.scroll) = (pane, false, 0);
     }
+
+    /// Who looks at a run goes on looking at it.
+    pub(super) fn set_runs(&mut self, runs: Vec<IngestRun>) {
+        let looked_at = self.runs.get(self.run).filter(|_| self.pane == IngestPane::Runs);
+        if let Some(at) = looked_at.and_then(|run| runs.iter().position(|other| other == run)) {
+            self.run = at;
+        }
+        self.runs = runs;
+    }
 }
 
 impl super::State {

@@ -170,7 +170,7 @@ impl State {
                 Vec::new()
             }
             Event::PastRuns(runs) => {
-                self.ingest_view.runs = runs;
+                self.ingest_view.set_runs(runs);
                 Vec::new()
             }
             Event::IngestFinished { job, result, collection } => self.ingest_finished(job, result, collection),

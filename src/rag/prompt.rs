@@ -1,4 +1,7 @@
-use crate::domain::{Citation, Message, Passage, Role};
+use crate::{
+    domain::{Citation, Message, Passage, Role},
+    text::next_citation,
+};
 
 /// The texts that a model is asked with; see `llm.system_prompt` and `llm.user_prompt` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,21 +64,18 @@ fn fill(template: &str, context: &str, question: &str) -> String {
     out
 }
 
-/// Every `[n]` of an answer, once each in order of appearance; `passage` is false where none of that number was given.
+/// Every passage that an answer cites, once each in order of appearance; `passage` is false where none of that number was
+/// given.
 pub fn citations(answer: &str, passages: usize) -> Vec<Citation> {
     let mut found: Vec<Citation> = Vec::new();
-    for (at, _) in answer.match_indices('[') {
-        let inner = &answer[at + 1..];
-        let digits = inner.bytes().take_while(u8::is_ascii_digit).count();
-        let is_citation = (1..=4).contains(&digits) && inner[digits..].starts_with(']');
-        // `[1](url)` is a link, not a citation.
-        if !is_citation || inner[digits + 1..].starts_with('(') {
-            continue;
+    let mut rest = answer;
+    while let Some((_, numbers, after)) = next_citation(rest, passages) {
+        for number in numbers {
+            if found.iter().all(|citation| citation.number != number) {
+                found.push(Citation { number, passage: (1..=passages).contains(&(number as usize)) });
+            }
         }
-        let Ok(number) = inner[..digits].parse::<u32>() else { continue };
-        if found.iter().all(|citation| citation.number != number) {
-            found.push(Citation { number, passage: (1..=passages).contains(&(number as usize)) });
-        }
+        rest = after;
     }
     found
 }
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn citations_are_found_and_checked() {
-        let found = citations("As [2] says, and [1][2]; but [9], [0], [x], [12345] and [1](http://a) differ.", 3);
+        let found = citations("As [2] says, and [1, 2][2-3]; but [9], [0], [x], [12345] and [1](http://a) differ.", 3);
         let numbers: Vec<(u32, bool)> = found.iter().map(|c| (c.number, c.passage)).collect();
-        assert_eq!(numbers, [(2, true), (1, true), (9, false), (0, false)]);
+        assert_eq!(numbers, [(2, true), (1, true), (3, true), (9, false), (0, false)]);
     }
 }

@@ -1,10 +1,12 @@
-//! Text as a terminal shows it: sanitising what comes from outside, display width, wrapping, line ranges.
+//! Text as a terminal shows it: sanitising what comes from outside, display width, wrapping, line ranges, citations.
 //! It knows nothing of documents, models or widgets.
 
+mod citation;
 mod lines;
 mod sanitise;
 mod wrap;
 
+pub use citation::next_citation;
 pub use lines::LineIndex;
 pub use sanitise::{Sanitiser, copyable, is_plain, one_line, sanitise};
 pub use wrap::{fit, width, wrap};

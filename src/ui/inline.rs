@@ -6,7 +6,7 @@ use ratatui::{
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::text::{Sanitiser, width, wrap};
+use crate::text::{Sanitiser, next_citation, width, wrap};
 
 /// A run of text with styles in it, before it is broken into rows.
 #[derive(Clone, Debug, Default)]
@@ -105,10 +105,10 @@ impl Inline {
         spans
     }
 
-    /// Styles `[1]` and `[1, 2]` as citations. A number that is not one of the `given` passages gets a question mark
+    /// Writes citations as `[1]` and `[1, 2]` and styles them so. A number that is not one of the `given` passages gets a question mark
     /// and is added to `unknown`.
     pub fn mark_citations(&mut self, given: usize, cited: Style, bad: Style, unknown: &mut BTreeSet<u32>) {
-        if !self.text.contains('[') {
+        if next_citation(&self.text, given).is_none() {
             return;
         }
         let old = std::mem::take(self);
@@ -121,7 +121,7 @@ impl Inline {
                 continue;
             }
             let mut rest = text;
-            while let Some((before, numbers, after)) = next_citation(rest) {
+            while let Some((before, numbers, after)) = next_citation(rest, given) {
                 self.push_run(before, run.style, false);
                 for (i, number) in numbers.into_iter().enumerate() {
                     self.push_run(if i == 0 { "[" } else { ", " }, run.style.patch(cited), false);
@@ -138,24 +138,6 @@ impl Inline {
             self.push_run(rest, run.style, false);
         }
     }
-}
-
-/// Finds the first `[n]` or `[n, m]`: what is before it, its numbers, what is behind it.
-fn next_citation(text: &str) -> Option<(&str, Vec<u32>, &str)> {
-    for (open, _) in text.match_indices('[') {
-        let inside = &text[open + 1..];
-        // A number is short: a longer search would make a text full of brackets slow.
-        let window = &inside.as_bytes()[..inside.len().min(64)];
-        let Some(close) = window.iter().position(|byte| *byte == b']') else { continue };
-        let numbers = inside[..close].split(',').map(str::trim).map(|digits| {
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            digits.parse::<u32>().ok().filter(|_| plain)
-        });
-        if let Some(numbers) = numbers.collect::<Option<Vec<_>>>() {
-            return Some((&text[..open], numbers, &inside[close + 1..]));
-        }
-    }
-    None
 }
 
 /// How a row's text goes on from that of the row above it.

@@ -54,6 +54,8 @@ impl State {
             stopping: false,
         });
         (self.ingest_view.skip, self.ingest_view.open) = (0, false);
+        // How the last one ended is no longer how things stand.
+        self.notice = None;
         Effect::StartIngest { job: id, collection, sources, force }
     }
 

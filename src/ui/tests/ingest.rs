@@ -198,6 +198,10 @@ fn what_was_skipped_is_known_after_a_restart() {
         world.key(KeyModifiers::NONE, key);
         world.draw();
     }
+    // A run that ends meanwhile does not change what is looked at.
+    let mut runs = world.state.ingest_view.runs.clone();
+    runs.insert(0, run("other", &report));
+    world.send(Event::PastRuns(runs));
     let screen = world.screen();
     assert!(screen.contains("broken/file50.md: not UTF-8") && screen.contains("and 10 more"), "{screen}");
 }
