@@ -22,6 +22,7 @@ use super::{
     ChatError, Delta,
     error::Asked,
     sse::{self, Event, MAX_EVENT_BYTES, SseError},
+    thought::Thought,
     wire::{Piece, stream_error},
 };
 use crate::domain::{FinishReason, Usage};
@@ -51,29 +52,32 @@ pub(super) fn deltas(
         events: Box::pin(sse::events(Box::pin(bytes))),
         asked,
         answering,
+        thought: Thought::default(),
         ready: VecDeque::new(),
         usage: None,
         finish: None,
         give_up: None,
         over: false,
+        failed: None,
     };
     stream::unfold(answer, |mut answer| async { answer.next().await.map(|delta| (delta, answer)) }).boxed()
 }
 
 /// The deltas of an answer that came as a whole, its end included.
 pub(super) fn whole(piece: Piece) -> Vec<Delta> {
-    let mut deltas = VecDeque::new();
-    push_said(&piece, &mut deltas);
+    let (mut deltas, mut thought) = (VecDeque::new(), Thought::default());
+    push_said(&piece, &mut thought, &mut deltas);
+    thought.end(&mut deltas);
     push_end(piece.usage, piece.finish, &mut deltas);
     deltas.into()
 }
 
-fn push_said(piece: &Piece, to: &mut VecDeque<Delta>) {
+fn push_said(piece: &Piece, thought: &mut Thought, to: &mut VecDeque<Delta>) {
     if !piece.reasoning.is_empty() {
         to.push_back(Delta::Reasoning(piece.reasoning.clone()));
     }
     if !piece.text.is_empty() {
-        to.push_back(Delta::Text(piece.text.clone()));
+        thought.part(&piece.text, to);
     }
 }
 
@@ -109,12 +113,14 @@ struct Answer {
     asked: Arc<Asked>,
     /// The first text came; shared with [`patient`].
     answering: Arc<AtomicBool>,
+    thought: Thought,
     ready: VecDeque<Delta>,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
     /// When to stop waiting for what may follow the finish reason.
     give_up: Option<Instant>,
     over: bool,
+    failed: Option<ChatError>,
 }
 
 impl Answer {
@@ -124,11 +130,12 @@ impl Answer {
                 return Some(Ok(delta));
             }
             if self.over {
-                return None;
+                return self.failed.take().map(Err);
             }
             if let Err(error) = self.step().await {
                 self.over = true;
-                return Some(Err(error));
+                self.thought.end(&mut self.ready);
+                self.failed = Some(error);
             }
         }
     }
@@ -195,7 +202,7 @@ impl Answer {
     }
 
     fn take(&mut self, piece: Piece) {
-        push_said(&piece, &mut self.ready);
+        push_said(&piece, &mut self.thought, &mut self.ready);
         if !self.ready.is_empty() {
             self.answering.store(true, Ordering::Relaxed);
         }
@@ -208,6 +215,7 @@ impl Answer {
 
     fn end(&mut self) {
         self.over = true;
+        self.thought.end(&mut self.ready);
         push_end(self.usage.take(), self.finish.take(), &mut self.ready);
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod error;
 mod openai;
 mod sse;
+mod thought;
 mod wire;
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &The
         (None, _) => format!("{name} –"),
     };
     let dense = leg(scores.metric.name(), scores.dense.map(decimals), scores.dense_rank);
-    let keyword = leg("bm25", scores.keyword.map(|score| format!("{score:.1}")), scores.keyword_rank);
+    let keyword = leg("bm25", scores.keyword.map(bm25), scores.keyword_rank);
     let mut legs = Vec::new();
     if mode.uses_dense() {
         legs.push(dense);
@@ -156,6 +156,11 @@ fn score_row(scores: &Scores, mode: Mode, best: f32, columns: usize, theme: &The
     // A bar that is too short to compare says nothing.
     let bar = if room >= 4 { format!(" {:<room$}", status::bar(f64::from(filled), room)) } else { String::new() };
     Line::from(vec![Span::raw(head), Span::styled(bar, theme.bar), Span::styled(tail, theme.dim)])
+}
+
+/// `12.3`, and `<.1` for what is little but more than nothing.
+pub fn bm25(score: f32) -> String {
+    if score > 0.0 && score < 0.05 { "<.1".to_owned() } else { format!("{score:.1}") }
 }
 
 /// `.649`, `-.02`, `12.3`: three digits that matter.

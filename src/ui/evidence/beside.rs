@@ -7,7 +7,10 @@ use ratatui::{
 };
 
 use super::{
-    super::{passages::decimals, theme::Theme},
+    super::{
+        passages::{bm25, decimals},
+        theme::Theme,
+    },
     named,
     table::{marked, padded},
 };
@@ -82,7 +85,7 @@ impl Columns {
             text.push_str(&padded(&format!("  {}", score(scores.dense.map(decimals))), DENSE));
         }
         if self.keyword {
-            text.push_str(&padded(&score(scores.keyword.map(|score| format!("{score:.1}"))), KEYWORD));
+            text.push_str(&padded(&score(scores.keyword.map(bm25)), KEYWORD));
         }
         text
     }

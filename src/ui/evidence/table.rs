@@ -11,7 +11,14 @@ use ratatui::{
 
 use super::{
     super::{
-        ViewCache, cache::Extent, inline::paragraph, keys::Keys, pane, passages::decimals, theme::Theme, touch::Zone,
+        ViewCache,
+        cache::Extent,
+        inline::paragraph,
+        keys::Keys,
+        pane,
+        passages::{bm25, decimals},
+        theme::Theme,
+        touch::Zone,
     },
     beside, legend, named,
 };
@@ -256,7 +263,7 @@ impl Columns {
         if self.title > 0 {
             spans.push(Span::styled(format!("  {}", padded(&one_line(&candidate.title), self.title)), theme.dim));
         }
-        let keyword = scores.keyword.map(|score| format!("{score:.1}"));
+        let keyword = scores.keyword.map(bm25);
         let last = candidate.rank;
         let mut legs = format!("  {}", leg(self.leg, scores.dense.map(decimals), scores.dense_rank, last));
         legs.push_str(&leg(self.leg, keyword, scores.keyword_rank, last));
