@@ -31,7 +31,14 @@ async fn an_answer_streams_and_a_stopped_one_is_kept_without_what_comes_late() {
     app.says("water [1].").await.finishes().await.wait_for("Leaves and water [1].").await;
     app.wait_for("● ready").await;
 
-    app.ask("And how long?").await.says("Four").await.wait_for("Four").await;
+    app.ask("And how long?")
+        .await
+        .wait_for("· 4 s")
+        .await
+        .says("Four")
+        .await
+        .wait_for("Four")
+        .await;
     app.press(keys::STEP_BACK).await.wait_for("stopped").await;
     app.says(" hours").await.wait_for_hanging_up().await;
     app.press(keys::REDRAW).await;
@@ -89,6 +96,16 @@ async fn a_collection_of_another_model_is_searched_with_that_one_where_it_is_her
         assert!(screen.contains("coffee.md:1") && screen.contains("hybrid"), "{screen}");
         app.quit().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_that_another_program_dropped_is_told_to_be_gone() {
+    let mut app = drinks(120, 30).start().await;
+    app.ask("What does tea want?").await.says("Leaves.").await.finishes().await.wait_for("Leaves.").await;
+    app.drop_collection("tea").await;
+    app.ask("And how long?").await.wait_for("there is no collection \"tea\"").await;
+    assert!(app.screen().contains("tea · 0 passages"), "{}", app.screen());
+    app.quit().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -375,6 +375,13 @@ impl App {
         self
     }
 
+    /// Drops a collection as another program does.
+    pub async fn drop_collection(&mut self, name: &str) -> &mut Self {
+        let other = SqliteStore::open(&self.folder.path().join("collections")).unwrap();
+        assert!(other.drop_collection(name).await.unwrap());
+        self
+    }
+
     /// From now on the store can be opened.
     pub fn mend_store(&mut self) {
         self.store_gate.send_replace(None);

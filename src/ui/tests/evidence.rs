@@ -517,3 +517,28 @@ fn nothing_hostile_reaches_a_cell() {
     world.send(Event::RetrievedAgain { request, result: Err(evil.clone()) });
     look(&mut world);
 }
+
+#[test]
+fn what_has_the_keys_is_copied_and_a_weight_is_for_two_retrievers() {
+    let mut world = answered(120, 40);
+    world.keys("y");
+    let Some(Effect::Copy { what, .. }) = world.effects.last().cloned() else { panic!() };
+    assert!(what.starts_with("the passage"), "{what}");
+    while world.state.evidence.pane != EvidencePane::Prompt {
+        world.key(KeyModifiers::NONE, KeyCode::Tab);
+    }
+    world.keys("y");
+    let Some(Effect::Copy { what, text }) = world.effects.last().cloned() else { panic!() };
+    let prompt = &world.state.turns[0].prompt;
+    assert_eq!(what, "the prompt");
+    assert!(prompt.iter().all(|message| text.contains(message.content.trim_end())), "{text}");
+
+    let mut world = answered(120, 40);
+    world.keys("w");
+    assert!(matches!(world.effects.last(), Some(Effect::Retrieve { .. })));
+    world.keys("m");
+    let asked = world.effects.len();
+    world.keys("w");
+    assert_eq!(world.effects.len(), asked);
+    assert!(world.screen().contains("it is for hybrid search"), "{}", world.screen());
+}

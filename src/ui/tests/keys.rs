@@ -486,3 +486,17 @@ fn the_way_out_is_named_where_there_is_little_room() {
     let screen = world.screen_with(other);
     assert!(screen.lines().last().unwrap().ends_with(&way_out), "{way_out} is not at the end of\n{screen}");
 }
+
+#[test]
+fn while_the_question_is_empty_its_ends_are_those_of_the_conversation() {
+    let mut world = touch::conversation(80, 12);
+    world.draw();
+    world.key(KeyModifiers::NONE, KeyCode::Home);
+    assert!(world.screen().contains("You  How is data stored?"), "{}", world.screen());
+    world.key(KeyModifiers::NONE, KeyCode::End);
+    assert_eq!(world.state.chat_scroll, ChatScroll::End);
+    write(&mut world, "ab");
+    world.key(KeyModifiers::NONE, KeyCode::Home);
+    write(&mut world, "c");
+    assert_eq!((world.state.input.text(), world.state.chat_scroll), ("cab", ChatScroll::End));
+}
