@@ -31,14 +31,7 @@ async fn an_answer_streams_and_a_stopped_one_is_kept_without_what_comes_late() {
     app.says("water [1].").await.finishes().await.wait_for("Leaves and water [1].").await;
     app.wait_for("● ready").await;
 
-    app.ask("And how long?")
-        .await
-        .wait_for("· 4 s")
-        .await
-        .says("Four")
-        .await
-        .wait_for("Four")
-        .await;
+    app.ask("And how long?").await.wait_for("· 4 s").await.says("Four").await.wait_for("Four").await;
     app.press(keys::STEP_BACK).await.wait_for("stopped").await;
     app.says(" hours").await.wait_for_hanging_up().await;
     app.press(keys::REDRAW).await;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{CollectionInfo, IngestReport, IngestRun, Skip, SourceSpec},
     rag::{self, IngestJob},
-    runtime::runs,
+    runtime::runs::{self, Running},
     source,
     text::{counted, one_line},
 };
@@ -55,7 +55,13 @@ pub async fn run(
         let job = IngestJob { store, embedder, collection, sources, force, shard };
         Ok::<_, anyhow::Error>(rag::ingest(&job, progress, &Arc::default(), cancel).await?)
     };
-    let report = match shown(output, progress, work).await {
+    let runs_file = wiring.paths.state.join(runs::FILE);
+    let running = runs::begin(&runs_file, now(), collection.clone())
+        .inspect_err(|error| tracing::warn!("that an ingest begins was not noted: {error}"));
+    let worked = shown(output, progress, work).await;
+    // A run that failed has said so.
+    running.into_iter().for_each(Running::end);
+    let report = match worked {
         Err(_) if cancel.is_cancelled() => {
             output.notice("interrupted: what was indexed so far is kept, the same command continues");
             return Ok(Outcome::Interrupted);
@@ -63,7 +69,7 @@ pub async fn run(
         report => report?,
     };
     let run = IngestRun::new(now(), collection.clone(), &Ok(report.clone()), report.seconds);
-    if let Err(error) = runs::remember(&wiring.paths.state.join(runs::FILE), &run) {
+    if let Err(error) = runs::remember(&runs_file, &run) {
         tracing::warn!("the ingest was not kept in the list of past runs: {error}");
     }
     if json {

@@ -268,7 +268,7 @@ pub struct IngestReport {
 /// An ingest that has ended, as it is remembered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IngestRun {
-    /// When it ended, in the local time of then: `2026-01-31T17:05:00+01:00`.
+    /// When it ended, in the local time of then: `2026-01-31T17:05:00+01:00`. Where it was cut off, when it began.
     pub ended: String,
     pub collection: String,
     /// In the collection after it.
@@ -293,6 +293,8 @@ pub enum RunOutcome {
     Stopped,
     /// The text says why.
     Failed(String),
+    /// Its program was killed meanwhile; what was stored by then is kept.
+    CutOff,
 }
 
 impl IngestRun {
@@ -313,17 +315,24 @@ impl IngestRun {
                 passages_per_s: report.passages_per_s,
                 outcome: if report.interrupted { RunOutcome::Stopped } else { RunOutcome::Done },
             },
-            Err(reason) => Self {
-                ended,
-                collection,
-                documents: 0,
-                passages: 0,
-                skipped: 0,
-                skips: Vec::new(),
-                seconds,
-                passages_per_s: 0.0,
-                outcome: RunOutcome::Failed(reason.clone()),
-            },
+            Err(reason) => {
+                Self { seconds, outcome: RunOutcome::Failed(reason.clone()), ..Self::cut_off(ended, collection) }
+            }
+        }
+    }
+
+    /// What is known of a run that has only begun.
+    pub fn cut_off(began: String, collection: String) -> Self {
+        Self {
+            ended: began,
+            collection,
+            documents: 0,
+            passages: 0,
+            skipped: 0,
+            skips: Vec::new(),
+            seconds: 0.0,
+            passages_per_s: 0.0,
+            outcome: RunOutcome::CutOff,
         }
     }
 }

@@ -3,7 +3,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Effects, Model, Opened, Shared, Watched, contained, runs};
+use super::{
+    Effects, Model, Opened, Shared, Watched, contained,
+    runs::{self, Running},
+};
 use crate::{
     app::Event,
     domain::{CollectionInfo, IngestReport, IngestRun, JobId, Progress, SourceSpec},
@@ -33,6 +36,7 @@ impl Effects {
         self.job = Some((job, watched));
         let started = tokio::time::Instant::now();
         self.spawn(async move |shared| {
+            let running = shared.note_begin(collection.clone()).await;
             let result = contained(shared.index(collection.clone(), sources, force, &reins)).await;
             // From here on there is nothing to sample.
             reins.cancel.cancel();
@@ -44,6 +48,7 @@ impl Effects {
             let run = IngestRun::new((shared.now)(), collection, &result, seconds);
             shared.send(Event::IngestFinished { job, result, collection: left }).await;
             shared.send_runs(Some(run)).await;
+            running.into_iter().for_each(Running::end);
         });
     }
 
@@ -54,13 +59,19 @@ impl Effects {
 }
 
 impl Shared {
-    /// Keeps a run that has ended, if one has, and tells all that are known.
+    /// Notes that an ingest begins, in case that the program is killed meanwhile.
+    async fn note_begin(&self, collection: String) -> Option<Running> {
+        let (file, now) = (self.runs_file.clone(), (self.now)());
+        let noted = tokio::task::spawn_blocking(move || runs::begin(&file, now, collection)).await.ok()?;
+        noted.inspect_err(|error| tracing::warn!("that an ingest begins was not noted: {error}")).ok()
+    }
+
+    /// Keeps a run that has ended, or at the start those that were cut off, and tells all that are known.
     pub(super) async fn send_runs(&self, ended: Option<IngestRun>) {
         let file = self.runs_file.clone();
         let known = tokio::task::spawn_blocking(move || {
-            if let Some(run) = ended
-                && let Err(error) = runs::remember(&file, &run)
-            {
+            let kept = ended.map_or_else(|| runs::remember_cut_off(&file), |run| runs::remember(&file, &run));
+            if let Err(error) = kept {
                 tracing::warn!("the ingest was not kept in the list of past runs: {error}");
             }
             runs::load(&file)

@@ -66,9 +66,16 @@ fn of_skip(skip: &Skip, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Li
 fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let plain = Style::new();
     let (how, style) = lists::outcome(run, theme);
-    let mut rows = labelled("ended", &run.ended.replacen('T', " ", 1), columns, theme, plain);
+    let is_cut_off = run.outcome == RunOutcome::CutOff;
+    let mut rows =
+        labelled(if is_cut_off { "began" } else { "ended" }, &run.ended.replacen('T', " ", 1), columns, theme, plain);
     rows.extend(labelled("collection", &run.collection, columns, theme, theme.strong));
     rows.extend(labelled("outcome", how, columns, theme, style));
+    if is_cut_off {
+        let text = "askdocs was ended before it was done; what was stored by then is kept, and indexing the collection again goes on from there";
+        rows.extend(labelled("reason", text, columns, theme, theme.warning));
+        return rows;
+    }
     if let RunOutcome::Failed(reason) = &run.outcome {
         rows.extend(labelled("reason", reason, columns, theme, theme.warning));
     } else {

@@ -114,14 +114,16 @@ fn skip_row(skip: &Skip, columns: usize, style: Style, theme: &Theme) -> Vec<Spa
 fn run_row(run: &IngestRun, columns: usize, style: Style, theme: &Theme) -> Vec<Span<'static>> {
     let (how, of_how) = outcome(run, theme);
     let mut facts = vec![how.to_owned(), one_line(&run.collection)];
-    if !matches!(run.outcome, RunOutcome::Failed(_)) {
+    if !matches!(run.outcome, RunOutcome::Failed(_) | RunOutcome::CutOff) {
         facts.push(text::counted(run.documents, "document"));
         facts.push(text::counted(run.passages, "passage"));
     }
     if run.skipped > 0 {
         facts.push(format!("{} skipped", text::count(run.skipped)));
     }
-    facts.push(took(run));
+    if run.outcome != RunOutcome::CutOff {
+        facts.push(took(run));
+    }
     let when = when(run);
     let text = fit(&facts.join(" · "), columns.saturating_sub(width(&when) + 2));
     let (how, rest) = text.split_at(if text.starts_with(how) { how.len() } else { 0 });
@@ -143,6 +145,7 @@ pub fn outcome(run: &IngestRun, theme: &Theme) -> (&'static str, Style) {
         RunOutcome::Done => ("done", theme.good),
         RunOutcome::Stopped => ("■ stopped", theme.warning),
         RunOutcome::Failed(_) => ("✗ failed", theme.bad),
+        RunOutcome::CutOff => ("✗ cut off", theme.warning),
     }
 }
 

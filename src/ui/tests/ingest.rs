@@ -205,3 +205,28 @@ fn what_was_skipped_is_known_after_a_restart() {
     let screen = world.screen();
     assert!(screen.contains("broken/file50.md: not UTF-8") && screen.contains("and 10 more"), "{screen}");
 }
+
+#[test]
+fn a_run_that_was_cut_off_is_told_at_the_start_and_how_it_goes_on() {
+    let cut_off = IngestRun::cut_off("2026-01-31T17:05:00+01:00".to_owned(), "docs".to_owned());
+    let mut world = World::ready(80, 24);
+    world.send(Event::PastRuns(vec![cut_off.clone()]));
+    let screen = world.screen();
+    assert!(screen.contains("the last indexing, of docs, was cut off: Ctrl-R there goes on with it"), "{screen}");
+    world.key(KeyModifiers::CONTROL, KeyCode::Char('t'));
+    for key in [KeyCode::Tab, KeyCode::Tab] {
+        world.key(KeyModifiers::NONE, key);
+    }
+    let screen = world.screen();
+    assert!(screen.contains("2026-01-31 17:05  ✗ cut off · docs"), "{screen}");
+    world.key(KeyModifiers::NONE, KeyCode::Enter);
+    let screen = world.screen();
+    assert!(screen.contains("began") && screen.contains("goes on from"), "{screen}");
+    // It is no news later on.
+    let mut world = World::ready(80, 24);
+    for runs in [vec![IngestRun { collection: "other".to_owned(), ..cut_off.clone() }; 2], vec![cut_off]] {
+        world.key(KeyModifiers::NONE, KeyCode::Char('x'));
+        world.send(Event::PastRuns(runs));
+    }
+    assert!(!world.screen().contains("of docs"), "{}", world.screen());
+}
