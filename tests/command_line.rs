@@ -289,6 +289,15 @@ fn an_answer_that_is_not_whole_says_so_and_ends_with_3() {
         assert!(ran.err.contains(note) && ran.err.contains("[7] names no passage"), "{ran:?}");
         assert_eq!(ran.err.lines().count(), 2, "nothing else when quiet: {ran:?}");
     }
+    let (url, server) = serve_events(&[
+        r#"{"choices":[{"delta":{"content":"hm, etcd </th"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"ink>\n"},"finish_reason":"stop"}]}"#,
+        "[DONE]",
+    ]);
+    with_chat(&home, &url);
+    let ran = home.run(&["ask", "etcd", "--mode", "keyword", "-q", "--json"]);
+    server.join().unwrap();
+    assert_eq!((ran.code, ran.json()["answer"].as_str()), (Some(3), Some("")), "only thought: {ran:?}");
     let quoted = home.run(&["ask", "etcd", "--mode", "keyword", "-q", "--no-llm"]);
     assert_eq!((quoted.code, quoted.err.lines().count()), (Some(0), 1), "{quoted:?}");
     let quoted = home.run(&["ask", "etcd", "--mode", "keyword", "--no-llm", "--json"]).json();

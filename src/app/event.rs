@@ -57,6 +57,8 @@ pub enum Event {
     AnswerBegan { turn: TurnId, timings: StageTimings },
     /// A piece of the answer.
     Delta { turn: TurnId, text: String },
+    /// The whole answer so far was thought.
+    WasThought { turn: TurnId },
     /// A piece of a reasoning model's thought.
     Reasoning { turn: TurnId, text: String },
     /// The answer ended.

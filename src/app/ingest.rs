@@ -6,6 +6,8 @@ use crate::domain::{IngestReport, IngestRun, JobId, Pace, ProgressSnapshot, Skip
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngestJob {
     pub id: JobId,
+    /// All is indexed anew, not only what changed.
+    pub anew: bool,
     /// Name of the collection that it fills.
     pub collection: String,
     pub snapshot: ProgressSnapshot,
@@ -28,6 +30,8 @@ impl IngestJob {
 /// How an ingest ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndedIngest {
+    /// All was to be indexed anew, not only what changed.
+    pub anew: bool,
     /// Name of the collection that it filled.
     pub collection: String,
     pub result: Result<IngestReport, String>,

@@ -138,6 +138,13 @@ impl State {
                 }
                 Vec::new()
             }
+            Event::WasThought { turn } => {
+                if let Some(turn) = self.asked_turn(turn) {
+                    let thought = std::mem::take(&mut turn.answer);
+                    turn.reasoning.push_str(&thought);
+                }
+                Vec::new()
+            }
             Event::Reasoning { turn, text } => {
                 if let Some(turn) = self.asked_turn(turn) {
                     turn.reasoning.push_str(&text);

@@ -74,6 +74,8 @@ pub enum Delta {
     Text(String),
     /// What a reasoning model thinks before and while it answers, where the server tells it apart. Never empty.
     Reasoning(String),
+    /// All text so far was thought: the model's server told no beginning of it, only its end. At most once.
+    WasThought,
     /// At most once, right before [`Delta::Finished`].
     Usage(Usage),
     /// The last piece. [`FinishReason::EndedEarly`] when the server stopped without saying why.

@@ -1,5 +1,6 @@
 //! What a model thought, where its server leaves that in the answer's text: between `<think>` and `</think>` at its
-//! beginning, as the chat templates of DeepSeek-R1 and Qwen3 have it.
+//! beginning, as the chat templates of DeepSeek-R1 and Qwen3 have it. Some put the first of these into the prompt already, so
+//! that it is only told in the end.
 
 use std::collections::VecDeque;
 
@@ -22,6 +23,10 @@ enum At {
     #[default]
     Beginning,
     Thought,
+    /// Text came at once: the answer, or a thought that ends with the tag. There is code in it, or none yet.
+    Unopened {
+        coded: bool,
+    },
     /// Behind the thought, where the answer has not begun.
     Gap,
     Answer,
@@ -39,8 +44,26 @@ impl Thought {
             if let Some(thought) = begun.strip_prefix(OPEN) {
                 (self.at, self.held) = (At::Thought, thought.to_owned());
             } else if !OPEN.starts_with(begun) {
-                self.at = At::Answer;
-                return push(&std::mem::take(&mut self.held), Delta::Text, to);
+                self.at = At::Unopened { coded: false };
+            }
+        }
+        if let At::Unopened { coded } = self.at {
+            match self.held.split_once(CLOSE) {
+                // Who writes of tags has them in code.
+                Some((thought, answer)) if !coded && !thought.contains('`') => {
+                    push(thought, Delta::Text, to);
+                    to.push_back(Delta::WasThought);
+                    (self.at, self.held) = (At::Gap, answer.to_owned());
+                }
+                Some(_) => {
+                    self.at = At::Answer;
+                    return push(&std::mem::take(&mut self.held), Delta::Text, to);
+                }
+                None => {
+                    let text = self.but_a_beginning();
+                    self.at = At::Unopened { coded: coded || text.contains('`') };
+                    push(&text, Delta::Text, to);
+                }
             }
         }
         if matches!(self.at, At::Thought) {
@@ -48,9 +71,7 @@ impl Thought {
                 push(thought, Delta::Reasoning, to);
                 (self.at, self.held) = (At::Gap, answer.to_owned());
             } else {
-                let kept = (1..CLOSE.len()).rev().find(|kept| self.held.ends_with(&CLOSE[..*kept])).unwrap_or(0);
-                let kept = self.held.split_off(self.held.len() - kept);
-                push(&std::mem::replace(&mut self.held, kept), Delta::Reasoning, to);
+                push(&self.but_a_beginning(), Delta::Reasoning, to);
             }
         }
         if matches!(self.at, At::Gap) {
@@ -63,11 +84,18 @@ impl Thought {
         }
     }
 
+    /// What is held, but for what may be the beginning of the end's tag.
+    fn but_a_beginning(&mut self) -> String {
+        let kept = (1..CLOSE.len()).rev().find(|kept| self.held.ends_with(&CLOSE[..*kept])).unwrap_or(0);
+        let kept = self.held.split_off(self.held.len() - kept);
+        std::mem::replace(&mut self.held, kept)
+    }
+
     /// Nothing more comes.
     pub fn end(&mut self, to: &mut VecDeque<Delta>) {
         let held = std::mem::take(&mut self.held);
         match self.at {
-            At::Beginning | At::Answer => push(&held, Delta::Text, to),
+            At::Beginning | At::Unopened { .. } | At::Answer => push(&held, Delta::Text, to),
             At::Thought => push(&held, Delta::Reasoning, to),
             At::Gap => {}
         }
@@ -94,6 +122,7 @@ mod tests {
             match delta {
                 Delta::Reasoning(text) => thoughts.push_str(&text),
                 Delta::Text(text) => answer.push_str(&text),
+                Delta::WasThought => thoughts.push_str(&std::mem::take(&mut answer)),
                 other => panic!("{other:?}"),
             }
         }
@@ -107,7 +136,10 @@ mod tests {
             ("\n <think></think>No", "", "No"),
             ("<think>cut off </th", "cut off </th", ""),
             ("<think>only</think> \n", "only", ""),
-            ("An <think>answer</think>", "", "An <think>answer</think>"),
+            ("no beginning </think>\n\nYes </think>.", "no beginning ", "Yes </think>."),
+            ("A `<think>` ends with </think>", "", "A `<think>` ends with </think>"),
+            ("</think>Yes", "", "Yes"),
+            ("Not </thin", "", "Not </thin"),
             ("  <thin", "", "  <thin"),
             ("<thinking>", "", "<thinking>"),
             (" ", "", " "),

@@ -81,6 +81,7 @@ pub async fn run(
     result?;
     let (Some(retrieval), Some(collection)) = (answered.retrieval, shown) else { return Ok(Outcome::Done) };
     let (finish, usage) = answered.finish.unwrap_or((FinishReason::EndedEarly, None));
+    let is_empty = model.is_some() && answered.text.trim().is_empty();
     let citations = rag::citations(&answered.text, retrieval.passages.len());
     if json {
         let mut document = search_json(&question, &collection, &retrieval);
@@ -103,6 +104,7 @@ pub async fn run(
             output.warn(&format!("note: [{}] names no passage that was given to the model", citation.number));
         }
         match &finish {
+            FinishReason::Stop if is_empty => output.warn("note: the model answered nothing"),
             FinishReason::Stop => {}
             FinishReason::Length => output.warn("note: cut off at the model's length limit; llm.max_tokens raises it"),
             FinishReason::EndedEarly => {
@@ -111,7 +113,7 @@ pub async fn run(
             FinishReason::Other(reason) => output.warn(&format!("note: the model stopped because of {reason:?}")),
         }
     }
-    Ok(if finish == FinishReason::Stop { Outcome::Done } else { Outcome::Partly })
+    Ok(if finish == FinishReason::Stop && !is_empty { Outcome::Done } else { Outcome::Partly })
 }
 
 fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, output: &Output) -> anyhow::Result<()> {
@@ -125,6 +127,13 @@ fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, 
                 output.piece(&text, &mut answered.written)?;
             }
             answered.text.push_str(&text);
+        }
+        AskEvent::WasThought => {
+            if !json {
+                output.line("")?;
+                output.notice("(what is above is what the model thought)");
+            }
+            answered.text.clear();
         }
         AskEvent::Began(_) | AskEvent::Reasoning(_) => {}
         AskEvent::Finished { finish, usage, .. } => answered.finish = Some((finish, usage)),

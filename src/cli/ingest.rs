@@ -63,7 +63,7 @@ pub async fn run(
     running.into_iter().for_each(Running::end);
     let report = match worked {
         Err(_) if cancel.is_cancelled() => {
-            output.notice("interrupted: what was indexed so far is kept, the same command continues");
+            output.notice(interrupted(options.force));
             return Ok(Outcome::Interrupted);
         }
         report => report?,
@@ -76,12 +76,24 @@ pub async fn run(
         output.json(&report)?;
     }
     let share = options.shard.map(|shard| format!(" (share {shard})")).unwrap_or_default();
+    if report.interrupted {
+        output.notice(interrupted(options.force));
+    }
     say(&report, &format!("{collection}{share}"), output, json)?;
     Ok(match () {
         () if report.interrupted => Outcome::Interrupted,
         () if report.skipped.is_empty() => Outcome::Done,
         () => Outcome::Partly,
     })
+}
+
+fn interrupted(anew: bool) -> &'static str {
+    match anew {
+        false => "interrupted: what was indexed so far is kept, the same command continues",
+        true => {
+            "interrupted: what was indexed anew is kept, and so is the rest as it was; --force begins from the start"
+        }
+    }
 }
 
 /// What was left out, and why.
@@ -97,9 +109,6 @@ pub fn say_skipped(skipped: &[Skip], output: &Output) {
 /// The report in words; on standard output unless JSON is there.
 pub fn say(report: &IngestReport, collection: &str, output: &Output, json: bool) -> std::io::Result<()> {
     say_skipped(&report.skipped, output);
-    if report.interrupted {
-        output.notice("interrupted: what was indexed so far is kept, the same command continues");
-    }
     if json || output.quiet {
         return Ok(());
     }

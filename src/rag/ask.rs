@@ -20,6 +20,8 @@ pub enum AskEvent {
     Began(StageTimings),
     Text(String),
     Reasoning(String),
+    /// All text so far was thought.
+    WasThought,
     Finished {
         finish: FinishReason,
         usage: Option<Usage>,
@@ -78,10 +80,14 @@ pub async fn ask(
     let mut pieces = stream.ready_chunks(256);
     while let Some(deltas) = pieces.next().await {
         let (mut text, mut reasoning) = (String::new(), String::new());
-        let mut failed = None;
+        let (mut was_thought, mut failed) = (false, None);
         for delta in deltas {
             match delta {
                 Ok(Delta::Text(piece)) => text.push_str(&piece),
+                Ok(Delta::WasThought) => {
+                    was_thought = true;
+                    reasoning.push_str(&std::mem::take(&mut text));
+                }
                 Ok(Delta::Reasoning(piece)) => reasoning.push_str(&piece),
                 Ok(Delta::Usage(counted)) => usage = Some(counted),
                 Ok(Delta::Finished(reason)) => finish = reason,
@@ -95,6 +101,7 @@ pub async fn ask(
         }
         for event in [
             begins.then_some(AskEvent::Began(timings)),
+            was_thought.then_some(AskEvent::WasThought),
             (!reasoning.is_empty()).then_some(AskEvent::Reasoning(reasoning)),
             (!text.is_empty()).then_some(AskEvent::Text(text)),
         ]

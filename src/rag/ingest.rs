@@ -24,8 +24,6 @@ const BATCH: usize = 16;
 const STORED_AT_ONCE: usize = 512;
 /// Documents that may wait between two stages.
 const QUEUE: usize = 32;
-/// Why the documents of a source are kept in which none are found any more, or that is not there itself.
-const EMPTIED: &str = "nothing is left of what was there, so its documents stay; hint: if they are gone for good, indexing all of it anew takes them out: `reindex-all` in the list of collections, or `askdocs ingest --force`";
 /// Tokens are counted by words where there is no model: English has about this many tokens to a word.
 const TOKENS_PER_WORD: f32 = 1.3;
 
@@ -107,7 +105,7 @@ pub async fn ingest(
                 }
                 if scan.entries.is_empty() && plan.knows(&wanted.spec) && !job.force {
                     // A disk that is not mounted looks like this: what was indexed stays until somebody says so.
-                    progress.skip(emptied(&wanted.spec));
+                    progress.skip(emptied(&wanted.spec, name));
                     continue;
                 }
                 plan.add(&wanted.spec, scan);
@@ -119,7 +117,7 @@ pub async fn ingest(
                         return Err(RagError::SourceGone { collection: name.to_owned(), path });
                     }
                     true if job.force => plan.add(&wanted.spec, Scan::default()),
-                    true => progress.skip(emptied(&wanted.spec)),
+                    true => progress.skip(emptied(&wanted.spec, name)),
                     // It was taken out before.
                     false => {}
                 }
@@ -161,9 +159,13 @@ pub async fn ingest(
     Ok(report)
 }
 
-fn emptied(source: &SourceSpec) -> Skip {
+/// Why the documents of a source are kept in which none are found any more, or that is not there itself.
+fn emptied(source: &SourceSpec, collection: &str) -> Skip {
     let place = source::shown_location(&source.location);
-    Skip { document: place.clone(), reason: EMPTIED.to_owned(), location: place }
+    let reason = format!(
+        "nothing is left of what was there, so its documents stay; hint: if they are gone for good, index the whole collection anew, in the list of collections or by `askdocs ingest --force --collection {collection}`"
+    );
+    Skip { document: place.clone(), reason, location: place }
 }
 
 /// Runs the stages side by side: a thread reads and chunks, this task gathers and embeds, another stores. Returns the

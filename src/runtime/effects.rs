@@ -20,7 +20,7 @@ use self::watched::Watched;
 use super::{Setup, clipboard::Clipboard, drafts, history, runs};
 use crate::{
     app::{Copied, Effect, Event},
-    chat::ChatModel,
+    chat::{ChatModel, Probe},
     domain::{Chunk, ChunkId, Chunker, CollectionInfo, Fingerprint, JobId, Message, Progress, SearchSettings, TurnId},
     embed::Embedder,
     rag::{self, Ask, AskEvent, RagError, Templates},
@@ -76,6 +76,8 @@ pub struct Effects {
     _over: DropGuard,
 }
 
+/// Most models of a server that are named where the wanted one is not among them.
+const LISTED: usize = 5;
 /// How long after a key somebody is taken to be at the keys.
 const AT_THE_KEYS: Duration = Duration::from_secs(1);
 
@@ -196,7 +198,20 @@ impl Effects {
             }
             Effect::UseModel(name) => {
                 let event = self.shared.use_model(name.as_deref());
-                self.spawn(async move |shared| shared.send(event).await);
+                self.spawn(async move |shared| {
+                    shared.send(event).await;
+                    let model = shared.chat.borrow().clone();
+                    let Some((model, name)) = model.zip(name) else { return };
+                    if let Ok(Probe::NotListed(there)) = model.probe().await {
+                        let some = there.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+                        let more = if there.len() > LISTED { ", ..." } else { "" };
+                        let told = format!(
+                            "{} answers from now on, though the server's list has only {some}{more}",
+                            one_line(&name)
+                        );
+                        shared.send(Event::Notice(told)).await;
+                    }
+                });
             }
             Effect::ListModels => self.spawn(async move |shared| {
                 let Some(server) = &shared.configured else { return };
@@ -510,6 +525,7 @@ impl Shared {
                     }
                     AskEvent::Began(timings) => Event::AnswerBegan { turn, timings },
                     AskEvent::Text(text) => Event::Delta { turn, text },
+                    AskEvent::WasThought => Event::WasThought { turn },
                     AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
                     AskEvent::Finished { finish, usage, timings } => Event::Finished { turn, finish, usage, timings },
                 };

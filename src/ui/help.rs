@@ -37,8 +37,14 @@ pub fn draw(state: &State, cache: &mut ViewCache, frame: &mut Frame<'_>, area: R
 /// The commands of the place below the help: what is special there, how to move, then what works everywhere.
 fn rows(state: &State, keymap: &Keymap, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
     let place = state.place_below();
-    let here: Vec<&Command> =
-        COMMANDS.iter().filter(|command| command.places.contains(place) && !command.what.is_empty()).collect();
+    let reached = |command: &Command| {
+        // Where a line is written, a slash is a part of it, unless it begins a question.
+        !place.is_typing() || Places::QUESTION.contains(place) || !keymap.keys(command, place).is_empty()
+    };
+    let here: Vec<&Command> = COMMANDS
+        .iter()
+        .filter(|command| command.places.contains(place) && !command.what.is_empty() && reached(command))
+        .collect();
     let is_move = |command: &Command| matches!(command.does, Does::Move(_) | Does::Act(Action::Edit(_)));
     let is_everywhere = |command: &Command| command.places == Places::ALL;
     let mut rows = Vec::new();

@@ -285,7 +285,7 @@ fn last_run_rows(state: &State, keys: Keys<'_>, columns: usize, theme: &Theme) -
     };
     let mut rows = of_another(state, &ended.collection, columns, theme);
     match &ended.result {
-        Ok(report) => rows.extend(report_rows(report, keys, columns, theme)),
+        Ok(report) => rows.extend(report_rows(report, ended.anew, keys, columns, theme)),
         Err(message) => {
             let text = format!("✗ failed: {message}\n{} tries again.", keys.of("reindex"));
             rows.extend(labelled("last run", &text, columns, theme, theme.bad));
@@ -294,7 +294,7 @@ fn last_run_rows(state: &State, keys: Keys<'_>, columns: usize, theme: &Theme) -
     rows
 }
 
-fn report_rows(report: &IngestReport, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn report_rows(report: &IngestReport, anew: bool, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let end = if report.interrupted { "■ stopped after" } else { "done in" };
     let mut text = format!("{end} {:.1} s", report.seconds);
     if report.passages_per_s > 0.0 {
@@ -312,8 +312,11 @@ fn report_rows(report: &IngestReport, keys: Keys<'_>, columns: usize, theme: &Th
     rows.extend(labelled("documents", &documents, columns, theme, Style::new()));
     rows.extend(labelled("chunks", &text::count(report.held_passages), columns, theme, Style::new()));
     if report.interrupted {
-        let text = keys.tell("What was done is kept; ‹reindex› goes on from there.");
-        rows.extend(labelled("", &text, columns, theme, theme.dim));
+        let text = match anew {
+            false => "What was done is kept; ‹reindex› goes on from there.",
+            true => "What was done anew is kept, and so is the rest as it was; all anew begins from the start.",
+        };
+        rows.extend(labelled("", &keys.tell(text), columns, theme, theme.dim));
     }
     rows
 }

@@ -46,6 +46,7 @@ impl State {
         let id = JobId(self.last_job);
         self.ingest = Some(IngestJob {
             id,
+            anew: force,
             collection: collection.clone(),
             snapshot: ProgressSnapshot::default(),
             elapsed: Duration::ZERO,
@@ -72,8 +73,8 @@ impl State {
         self.disarm(Armed::StopIngest);
         let in_use = self.collection_name() == Some(ended.collection.as_str());
         let of = if in_use { String::new() } else { format!("{}: ", ended.collection) };
-        self.notice = Some(format!("{of}{}", summary(&result)));
-        self.last_ingest = Some(EndedIngest { collection: ended.collection, result });
+        self.notice = Some(format!("{of}{}", summary(&result, ended.anew)));
+        self.last_ingest = Some(EndedIngest { anew: ended.anew, collection: ended.collection, result });
         self.neighbours.clear();
         let mut effects = self.ask_waiting();
         effects.extend(self.load_shown());
@@ -142,7 +143,7 @@ impl State {
 pub(super) const UNDER_WAY: &str = "indexing is under way already; ‹ingest› shows how far it is";
 
 /// How an ingest ended, in one line.
-fn summary(result: &Result<IngestReport, String>) -> String {
+fn summary(result: &Result<IngestReport, String>, anew: bool) -> String {
     let report = match result {
         Ok(report) => report,
         Err(message) => return format!("indexing failed: {}", message.lines().next().unwrap_or("")),
@@ -154,8 +155,12 @@ fn summary(result: &Result<IngestReport, String>) -> String {
         n => format!(" · {n} skipped, ‹ingest› says why"),
     };
     let removed = if report.removed == 0 { String::new() } else { format!(" · {} removed", report.removed) };
-    if report.interrupted {
+    if report.interrupted && anew {
+        format!("indexing stopped: {totals} are in the index, and not all of it is new{skipped}")
+    } else if report.interrupted {
         format!("indexing stopped: {totals} are in the index, the next run goes on from there{skipped}")
+    } else if report.documents == 0 && !report.skipped.is_empty() && report.removed == 0 {
+        format!("nothing was found to index: {totals} stay{skipped}")
     } else if report.unchanged == report.documents && report.removed == 0 {
         format!("nothing has changed: {totals}{skipped}")
     } else if report.documents == report.held_documents && report.unchanged == 0 {

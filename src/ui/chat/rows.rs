@@ -310,7 +310,9 @@ impl TurnRows {
     }
 
     fn update(&mut self, turn: &Turn, key: Key, theme: &Theme, width: usize) {
-        let known = self.rows.take().filter(|_| self.key.passages == key.passages);
+        // An answer only grows, unless it turns out to have been a thought.
+        let grows = self.key.passages == key.passages && self.key.answer <= key.answer;
+        let known = self.rows.take().filter(|_| grows);
         let rows = match known {
             Some(mut rows) => {
                 rows.update(turn, &key, theme, width);

@@ -57,7 +57,7 @@ fn of_skip(skip: &Skip, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Li
     let known = reason.split_once("; hint: ").or_else(|| reason.rsplit_once("; "));
     let (reason, advice) = known.unwrap_or((reason, "see to what the reason says"));
     rows.extend(labelled("reason", reason, columns, theme, theme.warning));
-    let again = keys.tell("Then ‹reindex› looks at it again and leaves alone what is the same.");
+    let again = keys.tell("‹reindex› looks at it again and leaves alone what is the same.");
     let advice = format!("{advice}. {again}");
     rows.extend(labelled("what to do", &advice, columns, theme, plain));
     rows

@@ -500,3 +500,20 @@ fn while_the_question_is_empty_its_ends_are_those_of_the_conversation() {
     write(&mut world, "c");
     assert_eq!((world.state.input.text(), world.state.chat_scroll), ("cab", ChatScroll::End));
 }
+
+#[test]
+fn the_keys_of_a_search_are_those_that_work_while_its_line_is_written() {
+    let mut world = touch::conversation(120, 60);
+    world.key(KeyModifiers::NONE, KeyCode::Tab);
+    world.key(KeyModifiers::NONE, KeyCode::Char('/'));
+    world.key(KeyModifiers::NONE, KeyCode::F(1));
+    let screen = world.screen();
+    let row = |what: &str| screen.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
+    assert!(row("the next place").contains("↓, Enter") && row("the one before").contains("↑"), "{screen}");
+    assert!(!screen.contains("/find-next") && !screen.contains("/k NUMBER"), "{screen}");
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    world.key(KeyModifiers::NONE, KeyCode::Esc);
+    world.key(KeyModifiers::NONE, KeyCode::F(1));
+    let screen = world.screen();
+    assert!(screen.contains("/k NUMBER"), "{screen}");
+}

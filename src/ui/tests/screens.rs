@@ -325,3 +325,20 @@ pub fn check(world: &mut World) {
     });
     assert_eq!(hostile, None);
 }
+
+#[test]
+fn a_thought_that_only_its_end_tells_leaves_the_answer() {
+    let mut world = World::ready(80, 24);
+    let turn = world.ask("Why?");
+    world.send(retrieved(turn, &[]));
+    world.send(delta(turn, "plan the answer\n\nin two paragraphs"));
+    assert!(world.screen().contains("in two paragraphs"));
+    world.send(Event::WasThought { turn });
+    let screen = world.screen();
+    assert!(screen.contains("thinking:") && !screen.contains("You  plan"), "{screen}");
+    world.send(delta(turn, "Because."));
+    world.send(finished(turn, FinishReason::Stop));
+    let screen = world.screen();
+    assert!(screen.contains("Because.") && screen.contains("it thought first: 34 characters"), "{screen}");
+    assert!(!screen.contains("in two paragraphs"), "{screen}");
+}

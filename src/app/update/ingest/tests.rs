@@ -129,6 +129,17 @@ fn a_question_in_the_middle_is_told_what_it_can_not_know() {
 }
 
 #[test]
+fn only_what_goes_on_is_told_to() {
+    for (anew, told) in [(false, "the next run goes on from there"), (true, "not all of it is new")] {
+        let mut state = ready();
+        state.start_ingest("handbook".to_owned(), Vec::new(), anew);
+        state.update(ingested(1, Ok(IngestReport { interrupted: true, ..IngestReport::default() }), 41));
+        let notice = state.notice.unwrap();
+        assert!(notice.contains(told), "{notice}");
+    }
+}
+
+#[test]
 fn what_could_not_be_finished_is_gone_on_with_where_it_is_told_of() {
     let interrupted = IngestReport { interrupted: true, ..IngestReport::default() };
     for (result, expected) in
