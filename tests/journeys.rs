@@ -102,6 +102,16 @@ async fn a_collection_that_another_program_dropped_is_told_to_be_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_its_server_does_not_list_is_used_and_told_of() {
+    let mut app = drinks(120, 30).start().await;
+    app.type_text("/model kea").await.press("Enter").await;
+    app.wait_for("kea answers from now on, though its server lists only parrot, macaw").await;
+    app.type_text("/model macaw").await.press("Enter").await.wait_for("macaw answers from now on").await;
+    app.wait_gone("lists only").await;
+    app.quit().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn changed_documents_are_indexed_while_an_answer_streams() {
     let mut app = drinks(120, 30).start().await;
     app.ask("What does tea want?").await.says("Leaves").await.wait_for("Leaves").await;

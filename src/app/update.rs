@@ -12,10 +12,7 @@ use super::{
     Action, Answerer, Armed, ChatScroll, Edit, Editor, Effect, Escape, Event, EvidencePane, Focus, IngestAction, Model,
     Place, Places, RecallAction, Scroll, State, Step, Store, View,
 };
-use crate::{
-    domain::{ChunkId, CollectionInfo, RunOutcome, SearchSettings, StageTimings, ThemeName, Turn, TurnId, TurnState},
-    text::one_line,
-};
+use crate::domain::{ChunkId, CollectionInfo, SearchSettings, StageTimings, ThemeName, Turn, TurnId, TurnState};
 
 /// Whether a question can be asked now.
 enum Readiness {
@@ -180,13 +177,7 @@ impl State {
                 Vec::new()
             }
             Event::PastRuns(runs) => {
-                let at_start = self.ingest_view.runs.is_empty();
-                let cut_off = runs.first().filter(|run| at_start && run.outcome == RunOutcome::CutOff);
-                if let Some(run) = cut_off.filter(|_| self.ingest.is_none()) {
-                    let name = one_line(&run.collection);
-                    self.report(format!("the last indexing, of {name}, was cut off: ‹reindex› there goes on with it"));
-                }
-                self.ingest_view.set_runs(runs);
+                self.past_runs(runs);
                 Vec::new()
             }
             Event::IngestFinished { job, result, collection } => self.ingest_finished(job, result, collection),

@@ -104,7 +104,9 @@ pub async fn run(
             output.warn(&format!("note: [{}] names no passage that was given to the model", citation.number));
         }
         match &finish {
-            FinishReason::Stop if is_empty => output.warn("note: the model answered nothing"),
+            FinishReason::Stop if is_empty => {
+                output.warn("note: the model answered nothing; --no-llm quotes the passages")
+            }
             FinishReason::Stop => {}
             FinishReason::Length => output.warn("note: cut off at the model's length limit; llm.max_tokens raises it"),
             FinishReason::EndedEarly => {
@@ -131,7 +133,7 @@ fn take(event: AskEvent, answered: &mut Answered, json: bool, with_model: bool, 
         AskEvent::WasThought => {
             if !json {
                 output.line("")?;
-                output.notice("(what is above is what the model thought)");
+                output.warn("note: what is above is what the model thought");
             }
             answered.text.clear();
         }

@@ -1,3 +1,4 @@
+mod answer;
 mod collections;
 mod evidence;
 mod ingest;
@@ -9,7 +10,7 @@ use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Dur
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Mutex, mpsc, watch},
-    time::{Instant, timeout, timeout_at},
+    time::timeout,
 };
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -20,10 +21,10 @@ use self::watched::Watched;
 use super::{Setup, clipboard::Clipboard, drafts, history, runs};
 use crate::{
     app::{Copied, Effect, Event},
-    chat::{ChatModel, Probe},
-    domain::{Chunk, ChunkId, Chunker, CollectionInfo, Fingerprint, JobId, Message, Progress, SearchSettings, TurnId},
+    chat::ChatModel,
+    domain::{Chunk, ChunkId, Chunker, CollectionInfo, Fingerprint, JobId, Progress, SearchSettings, TurnId},
     embed::Embedder,
-    rag::{self, Ask, AskEvent, RagError, Templates},
+    rag::{self, RagError, Templates},
     store::{StoreError, VectorStore},
     text::one_line,
 };
@@ -76,8 +77,6 @@ pub struct Effects {
     _over: DropGuard,
 }
 
-/// Most models of a server that are named where the wanted one is not among them.
-const LISTED: usize = 5;
 /// How long after a key somebody is taken to be at the keys.
 const AT_THE_KEYS: Duration = Duration::from_secs(1);
 
@@ -196,29 +195,8 @@ impl Effects {
                     }
                 });
             }
-            Effect::UseModel(name) => {
-                let event = self.shared.use_model(name.as_deref());
-                self.spawn(async move |shared| {
-                    shared.send(event).await;
-                    let model = shared.chat.borrow().clone();
-                    let Some((model, name)) = model.zip(name) else { return };
-                    if let Ok(Probe::NotListed(there)) = model.probe().await {
-                        let some = there.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-                        let more = if there.len() > LISTED { ", ..." } else { "" };
-                        let told = format!(
-                            "{} answers from now on, though the server's list has only {some}{more}",
-                            one_line(&name)
-                        );
-                        shared.send(Event::Notice(told)).await;
-                    }
-                });
-            }
-            Effect::ListModels => self.spawn(async move |shared| {
-                let Some(server) = &shared.configured else { return };
-                // None of a server without a list is known, and any may be there.
-                let listed = server.models().await.map(Option::unwrap_or_default);
-                shared.send(Event::ChatModels(listed.map_err(|error| error.to_string()))).await;
-            }),
+            Effect::UseModel(name) => self.use_model(name),
+            Effect::ListModels => self.list_models(),
             Effect::CancelTurn(turn) => {
                 if let Some((_, cancel)) = self.turn.take_if(|(running, _)| *running == turn) {
                     cancel.cancel();
@@ -460,80 +438,6 @@ impl Shared {
             }
         }
         other.clone()
-    }
-
-    /// Another model of the configured server answers from now on, or none.
-    fn use_model(&self, name: Option<&str>) -> Event {
-        let Some(server) = &self.configured else {
-            let text = "no provider of models is configured; see [llm] in the configuration (`askdocs config path`)";
-            return Event::Notice(text.to_owned());
-        };
-        let model = name.map(|name| server.with_model(name));
-        let label = model.as_ref().map(|model| model.label());
-        let note = label.as_ref().map_or_else(
-            || "passages are quoted from now on; no model is asked".to_owned(),
-            |label| format!("{label} answers from now on"),
-        );
-        self.chat.send_replace(model);
-        Event::ChatModel { label, note: Some(note) }
-    }
-
-    async fn ask(&self, turn: TurnId, name: String, question: &str, settings: SearchSettings) -> Result<(), RagError> {
-        let (store, embedder, collection, note) = self.searched(&name, &settings).await?;
-        let (sender, mut answer) = mpsc::channel(64);
-        let model = self.chat.borrow().clone();
-        let asked = Ask {
-            store: store.as_ref(),
-            embedder: embedder.as_ref(),
-            model: model.as_ref(),
-            templates: &self.templates,
-            collection: &collection,
-        };
-        let forward = async {
-            // Since when the model is waited for.
-            let mut since: Option<Instant> = None;
-            loop {
-                let next_second = since.map(|since| since + Duration::from_secs(since.elapsed().as_secs() + 1));
-                let event = match next_second {
-                    None => answer.recv().await,
-                    Some(at) => match timeout_at(at, answer.recv()).await {
-                        Ok(event) => event,
-                        Err(_) => {
-                            let seconds = since.map_or(0, |since| since.elapsed().as_secs());
-                            self.send(Event::Waited { turn, seconds }).await;
-                            continue;
-                        }
-                    },
-                };
-                let Some(event) = event else { return };
-                since = None;
-                let event = match event {
-                    AskEvent::Retrieved(found) => {
-                        let mut notices = found.notices;
-                        notices.extend(note.clone());
-                        let (mode, passages, candidates, timings) =
-                            (found.mode, found.passages, found.candidates, found.timings);
-                        // The same template gives the same prompt that the model is sent.
-                        let prompt = model.as_ref().map(|_| self.templates.messages(&passages, question));
-                        let prompt: Arc<[Message]> = prompt.unwrap_or_default().into();
-                        let counted = evidence::count_tokens(embedder.clone(), Arc::clone(&prompt));
-                        self.send(Event::Retrieved { turn, mode, passages, candidates, prompt, timings, notices })
-                            .await;
-                        since = model.is_some().then(Instant::now);
-                        let Some(tokens) = counted.await else { continue };
-                        Event::PromptCounted { turn, tokens }
-                    }
-                    AskEvent::Began(timings) => Event::AnswerBegan { turn, timings },
-                    AskEvent::Text(text) => Event::Delta { turn, text },
-                    AskEvent::WasThought => Event::WasThought { turn },
-                    AskEvent::Reasoning(text) => Event::Reasoning { turn, text },
-                    AskEvent::Finished { finish, usage, timings } => Event::Finished { turn, finish, usage, timings },
-                };
-                self.send(event).await;
-            }
-        };
-        let (asked, ()) = tokio::join!(rag::ask(asked, question, &settings, sender), forward);
-        asked
     }
 
     async fn neighbours(&self, collection: &str, id: ChunkId) -> Result<Vec<Chunk>, String> {

@@ -152,6 +152,7 @@ mod tests {
         #[cfg(unix)]
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions()) & 0o777, 0o600);
     }
+
     #[test]
     fn a_run_whose_program_was_killed_is_told_as_cut_off_once() {
         let folder = tempfile::tempdir().unwrap();

@@ -105,8 +105,8 @@ impl Inline {
         spans
     }
 
-    /// Writes citations as `[1]` and `[1, 2]` and styles them so. A number that is not one of the `given` passages gets a question mark
-    /// and is added to `unknown`.
+    /// Writes citations as `[1]` and `[1, 2]` and styles them so. A number that is not one of the `given` passages gets a
+    /// question mark and is added to `unknown`.
     pub fn mark_citations(&mut self, given: usize, cited: Style, bad: Style, unknown: &mut BTreeSet<u32>) {
         if next_citation(&self.text, given).is_none() {
             return;

@@ -625,6 +625,7 @@ impl Host for Shell {
 }
 
 /// A chat model that says what the test tells it to.
+#[derive(Default)]
 pub struct Parrot {
     label: String,
     changed: Arc<Notify>,
@@ -692,11 +693,11 @@ impl ChatModel for Parrot {
         self.changed.notify_one();
         Ok(stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces))).boxed())
     }
-    fn with_model(&self, _: &str) -> Arc<dyn ChatModel> {
-        panic!("this one knows itself only")
+    fn with_model(&self, name: &str) -> Arc<dyn ChatModel> {
+        Arc::new(Self { label: name.to_owned(), ..Self::default() })
     }
     async fn models(&self) -> Result<Option<Vec<String>>, ChatError> {
-        Ok(None)
+        Ok(Some(vec!["parrot".to_owned(), "macaw".to_owned()]))
     }
 }
 

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::{Armed, Effect, EndedIngest, IngestAction, IngestJob, IngestPane, Model, State, Store, View},
-    domain::{CollectionInfo, IngestReport, JobId, Pace, ProgressSnapshot, SourceSpec},
-    text::counted,
+    domain::{CollectionInfo, IngestReport, IngestRun, JobId, Pace, ProgressSnapshot, RunOutcome, SourceSpec},
+    text::{counted, one_line},
 };
 
 /// Why there is no model after its download was stopped.
@@ -58,6 +58,16 @@ impl State {
         // How the last one ended is no longer how things stand.
         self.notice = None;
         Effect::StartIngest { job: id, collection, sources, force }
+    }
+
+    /// The runs that are known; at the start, whether the last one was cut off.
+    pub(super) fn past_runs(&mut self, runs: Vec<IngestRun>) {
+        let is_start = self.ingest_view.runs.is_empty() && self.ingest.is_none();
+        if let Some(run) = runs.first().filter(|run| is_start && run.outcome == RunOutcome::CutOff) {
+            let name = one_line(&run.collection);
+            self.report(format!("the last indexing, of {name}, was cut off: ‹reindex› there goes on with it"));
+        }
+        self.ingest_view.set_runs(runs);
     }
 
     pub(super) fn ingest_finished(

@@ -118,22 +118,19 @@ impl State {
             View::Evidence => self.candidate_chunk(),
             View::Chat | View::Ingest | View::Collections => self.shown_passage().map(|passage| &passage.chunk),
         };
+        let on_prompt = self.view == View::Evidence && self.evidence.pane == EvidencePane::Prompt;
         let on_passage = self.view == View::Evidence || matches!(self.focus, Focus::Passages | Focus::PassageText);
         let missing = match action {
             CopyAction::Answer => "there is no answer to copy",
             CopyAction::Question => "nothing was asked yet",
             CopyAction::Code(_) => "there is no code block in this answer",
-            CopyAction::Here if self.view == View::Evidence && self.evidence.pane == EvidencePane::Prompt => {
-                "there is no prompt to copy: no model was asked"
-            }
+            CopyAction::Here if on_prompt => "there is no prompt to copy: no model was asked",
             CopyAction::Here | CopyAction::Passage if self.view == View::Evidence => "its text is not here to copy",
             CopyAction::Here | CopyAction::Passage => "there is no passage to copy",
             CopyAction::Selected(_) => "nothing is selected",
         };
         let (what, text) = match action {
-            CopyAction::Here if self.view == View::Evidence && self.evidence.pane == EvidencePane::Prompt => {
-                ("the prompt".to_owned(), turn.map(|turn| prompt_text(&turn.prompt)))
-            }
+            CopyAction::Here if on_prompt => ("the prompt".to_owned(), turn.map(|turn| prompt_text(&turn.prompt))),
             CopyAction::Here if on_passage => return self.copy(CopyAction::Passage, last_code),
             CopyAction::Here => return self.copy(CopyAction::Answer, last_code),
             CopyAction::Answer => ("the answer".to_owned(), turn.map(|turn| turn.answer.clone())),

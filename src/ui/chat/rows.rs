@@ -439,8 +439,8 @@ fn foot(turn: &Turn, key: &Key, body: &Markdown, theme: &Theme, width: usize) ->
             let found = counted(key.passages as u64, "passage");
             (format!("… {found} found, waiting for the first word{waited}"), theme.dim)
         }
-        TurnState::Done(FinishReason::Stop) if turn.answer.trim().is_empty() => {
-            ("! the model answered nothing".to_owned(), theme.warning)
+        TurnState::Done(FinishReason::Stop) if turn.model.is_some() && turn.answer.trim().is_empty() => {
+            ("! the model answered nothing; /model chooses another".to_owned(), theme.warning)
         }
         TurnState::Streaming | TurnState::Done(FinishReason::Stop) => (String::new(), theme.dim),
         TurnState::Done(FinishReason::Length) => ("! cut off at the model's length limit".to_owned(), theme.warning),

@@ -111,7 +111,7 @@ pub fn draw_create(state: &State, creating: &Creating, cache: &ViewCache, frame:
 fn listed(candidates: &[String], path: &str, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     if candidates.is_empty() {
         let there = path.ends_with(['/', '\\']);
-        return paragraph(if there { "" } else { "no folder there that can be typed begins so" }, columns, theme.dim);
+        return paragraph(if there { "" } else { "no folder there begins so" }, columns, theme.dim);
     }
     let names: Vec<String> = candidates.iter().map(|name| format!("{}/", one_line(name))).collect();
     let mut rows = paragraph(&names.join("  "), columns, theme.code);

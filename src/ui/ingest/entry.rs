@@ -66,29 +66,32 @@ fn of_skip(skip: &Skip, keys: Keys<'_>, columns: usize, theme: &Theme) -> Vec<Li
 fn of_run(run: &IngestRun, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let plain = Style::new();
     let (how, style) = lists::outcome(run, theme);
-    let is_cut_off = run.outcome == RunOutcome::CutOff;
+    let when = run.ended.replacen('T', " ", 1);
     let mut rows =
-        labelled(if is_cut_off { "began" } else { "ended" }, &run.ended.replacen('T', " ", 1), columns, theme, plain);
+        labelled(if run.outcome == RunOutcome::CutOff { "began" } else { "ended" }, &when, columns, theme, plain);
     rows.extend(labelled("collection", &run.collection, columns, theme, theme.strong));
     rows.extend(labelled("outcome", how, columns, theme, style));
-    if is_cut_off {
-        let text = "askdocs was ended before it was done; what was stored by then is kept, and indexing the collection again goes on from there";
-        rows.extend(labelled("reason", text, columns, theme, theme.warning));
-        return rows;
-    }
-    if let RunOutcome::Failed(reason) = &run.outcome {
-        rows.extend(labelled("reason", reason, columns, theme, theme.warning));
-    } else {
-        let held = format!("{}, {}", text::counted(run.documents, "document"), text::counted(run.passages, "passage"));
-        rows.extend(labelled("it held", &held, columns, theme, plain));
-        rows.extend(labelled("skipped", &text::count(run.skipped), columns, theme, plain));
-        for skip in &run.skips {
-            let text = format!("{}: {}", text::one_line(&skip.document), text::one_line(&skip.reason));
-            rows.extend(labelled("", &text, columns, theme, theme.dim));
+    match &run.outcome {
+        RunOutcome::CutOff => {
+            let text = "askdocs was ended before it was done; what was stored by then is kept, and indexing the collection again goes on from there";
+            rows.extend(labelled("reason", text, columns, theme, theme.warning));
+            return rows;
         }
-        let more = run.skipped.saturating_sub(run.skips.len() as u64);
-        if more > 0 && !run.skips.is_empty() {
-            rows.extend(labelled("", &format!("and {} more", text::count(more)), columns, theme, theme.dim));
+        RunOutcome::Failed(reason) => rows.extend(labelled("reason", reason, columns, theme, theme.warning)),
+        RunOutcome::Done | RunOutcome::Stopped => {
+            let [documents, passages] =
+                [(run.documents, "document"), (run.passages, "passage")].map(|(n, what)| text::counted(n, what));
+            rows.extend(labelled("it held", &format!("{documents}, {passages}"), columns, theme, plain));
+            rows.extend(labelled("skipped", &text::count(run.skipped), columns, theme, plain));
+            for skip in &run.skips {
+                let text = format!("{}: {}", text::one_line(&skip.document), text::one_line(&skip.reason));
+                rows.extend(labelled("", &text, columns, theme, theme.dim));
+            }
+            // Runs of earlier versions kept none of them.
+            let more = run.skipped.saturating_sub(run.skips.len() as u64);
+            if more > 0 && !run.skips.is_empty() {
+                rows.extend(labelled("", &format!("and {} more", text::count(more)), columns, theme, theme.dim));
+            }
         }
     }
     rows.extend(labelled("took", &lists::took(run), columns, theme, plain));

@@ -114,7 +114,7 @@ fn skip_row(skip: &Skip, columns: usize, style: Style, theme: &Theme) -> Vec<Spa
 fn run_row(run: &IngestRun, columns: usize, style: Style, theme: &Theme) -> Vec<Span<'static>> {
     let (how, of_how) = outcome(run, theme);
     let mut facts = vec![how.to_owned(), one_line(&run.collection)];
-    if !matches!(run.outcome, RunOutcome::Failed(_) | RunOutcome::CutOff) {
+    if matches!(run.outcome, RunOutcome::Done | RunOutcome::Stopped) {
         facts.push(text::counted(run.documents, "document"));
         facts.push(text::counted(run.passages, "passage"));
     }
